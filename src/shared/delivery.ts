@@ -1,0 +1,36 @@
+import type { JsonValue, OpenAuth, ParsedBody } from './bitrix24/event.js';
+
+/**
+ * One POST, as it stands in the journal and as the data of a job in the queue `deliveries`.
+ *
+ * The ingress writes it and the worker reads it, so it carries a version: a worker that meets a newer one puts the job off
+ * until it has been updated itself. No field of it is secret; what was secret in the POST is inside `seal`.
+ */
+export interface Delivery {
+  readonly v: typeof DELIVERY_VERSION;
+  /** Of this POST alone; also the id of the job. */
+  readonly id: string;
+  /** Of what the POST tells; duplicates share it. */
+  readonly eventId: string;
+  readonly receivedAtMs: number;
+  /** The event's code in upper case, `ONIMCONNECTORMESSAGEADD`. */
+  readonly name: string;
+  /** The row of the subscription on the portal; several events share it, some have none. */
+  readonly handlerId: number | null;
+  /** Whole seconds since 1970, set by the portal. */
+  readonly ts: number;
+  readonly auth: OpenAuth;
+  readonly body: ParsedBody;
+  /** The sealed {@link Secrets}. */
+  readonly seal: string;
+}
+
+export const DELIVERY_VERSION = 1;
+
+/** What a POST carried that must never stand in the open. */
+export interface Secrets {
+  /** All of `auth` that is not on the list of plain fields: `application_token`, `access_token`, `refresh_token`, … */
+  readonly auth: Readonly<Record<string, JsonValue>>;
+  /** Values taken out of `data`, by their path in it, `TOKEN` or `FIELDS.access_token`. */
+  readonly data: Readonly<Record<string, JsonValue>>;
+}
