@@ -1,3 +1,4 @@
+import { JobError } from './errors.js';
 import type { JsonValue, OpenAuth, ParsedBody } from './bitrix24/event.js';
 
 /**
@@ -33,4 +34,18 @@ export interface Secrets {
   readonly auth: Readonly<Record<string, JsonValue>>;
   /** Values taken out of `data`, by their path in it, `TOKEN` or `FIELDS.access_token`. */
   readonly data: Readonly<Record<string, JsonValue>>;
+}
+
+/**
+ * The delivery that a job carries.
+ *
+ * @throws {JobError} JOB_VERSION_UNKNOWN (later) for one that a newer release wrote, DATA_INVALID (never) for anything else.
+ */
+export function readDelivery(data: unknown): Delivery {
+  const version = typeof data === 'object' && data !== null && 'v' in data ? data.v : undefined;
+  // What carries our version was written by the ingress of this release, which parsed it.
+  if (version === DELIVERY_VERSION) return data as Delivery;
+  if (typeof version === 'number' && version > DELIVERY_VERSION)
+    throw new JobError('JOB_VERSION_UNKNOWN', `version ${version}`);
+  throw new JobError('DATA_INVALID', 'the job does not carry a delivery');
 }

@@ -1,0 +1,93 @@
+import { readdir, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../shared/logger.js';
+
+export interface DiskGuardDeps {
+  /** The folder of the journals, of all processes together. */
+  readonly dir: string;
+  readonly freeBytesMin: number;
+  readonly bytesMax: number;
+  readonly logger: Logger;
+}
+
+const CHECK_EVERY_MS = 1000;
+/** A check of very many files may take long; it may fill this share of the time. */
+const TIME_SHARE_MAX = 1 / 20;
+
+/**
+ * Stops the journal while the disk still has room: to delete, to open the journal anew, and for Redis, whose file is often on
+ * the same disk.
+ */
+export class DiskGuard {
+  readonly #deps: DiskGuardDeps;
+  #problem: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  private constructor(deps: DiskGuardDeps) {
+    this.#deps = deps;
+  }
+
+  /** Checks once before it answers. */
+  static async start(deps: DiskGuardDeps): Promise<DiskGuard> {
+    const guard = new DiskGuard(deps);
+    await guard.#checkAndRepeat();
+    return guard;
+  }
+
+  /** Why nothing may be written now. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #checkAndRepeat(): Promise<void> {
+    const startedMs = performance.now();
+    this.#tell(await findProblem(this.#deps));
+    if (this.#isStopped) return;
+    const pauseMs = Math.max(CHECK_EVERY_MS, (performance.now() - startedMs) / TIME_SHARE_MAX);
+    this.#timer = setTimeout(() => void this.#checkAndRepeat(), pauseMs);
+    this.#timer.unref();
+  }
+
+  #tell(problem: string | undefined): void {
+    const { logger } = this.#deps;
+    if (problem !== undefined && this.#problem === undefined)
+      logger.error({ event: 'storage.stopped', reason: problem }, 'events are turned away until the disk has room');
+    if (problem === undefined && this.#problem !== undefined)
+      logger.info({ event: 'storage.resumed' }, 'the disk has room again');
+    this.#problem = problem;
+  }
+}
+
+async function findProblem(deps: DiskGuardDeps): Promise<string | undefined> {
+  try {
+    const disk = await statfs(deps.dir);
+    const freeBytes = disk.bavail * disk.bsize;
+    if (freeBytes < deps.freeBytesMin) return `DISK_FREE_BYTES_MIN: ${freeBytes} bytes are free`;
+    const bytes = await folderBytes(deps.dir);
+    return bytes > deps.bytesMax ? `JOURNAL_BYTES_MAX: the journals take ${bytes} bytes` : undefined;
+  } catch (error) {
+    return `the disk cannot be looked at: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** Of all files below it; what vanishes meanwhile counts as nothing. */
+async function folderBytes(dir: string): Promise<number> {
+  const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
+  const sizes = await Promise.all(
+    entries.map((entry) => {
+      const path = join(dir, entry.name);
+      if (entry.isDirectory()) return folderBytes(path);
+      return stat(path).then(
+        (file) => file.size,
+        () => 0,
+      );
+    }),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}

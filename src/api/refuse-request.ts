@@ -1,0 +1,74 @@
+import type { ErrorRequestHandler, Request } from 'express';
+import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import { answerEarly } from './http-answer.js';
+import { HttpError, RequestCutError } from './http-error.js';
+import { StorageError } from './journal.js';
+
+/** Storage is full or slow for seconds, not for hours. */
+const RETRY_AFTER_SECONDS = 5;
+const STORAGE_LOG_EVERY_MS = 1000;
+
+/**
+ * The one place that answers a request that failed, with the code of the table and nothing else: no stack, and nothing of
+ * what came.
+ */
+export function createRefuseRequest({ logger }: { readonly logger: Logger }): ErrorRequestHandler {
+  const logUnavailable = createUnavailableLog(logger);
+  // Express knows an error handler by its four parameters.
+  // oxlint-disable-next-line max-params -- see above
+  return (error: unknown, request, response, _next) => {
+    if (error instanceof RequestCutError || response.headersSent) {
+      logger.info({ event: 'delivery.refused', code: 'request_cut' }, 'refused');
+      return;
+    }
+    const refusal = toHttpError(error);
+    const { status } = HTTP_ERRORS[refusal.code];
+    if (status === 503) logUnavailable(error);
+    else logger.info({ event: 'delivery.refused', code: refusal.code, ...originOf(refusal.code, request) }, 'refused');
+    const body = { error: refusal.code, ...(refusal.issues && { issues: refusal.issues }) };
+    answerEarly(request, response, { status, body, headers: headersOf(refusal.code) });
+  };
+}
+
+/** A fault of ours is no reason to tell the sender that its event is wrong: it is turned away as one that cannot be kept. */
+function toHttpError(error: unknown): HttpError {
+  if (error instanceof HttpError) return error;
+  // Express's own, for an address that is not well-formed.
+  if (error instanceof URIError) return new HttpError('not_found');
+  return new HttpError('storage_unavailable', { cause: error });
+}
+
+function headersOf(code: HttpErrorCode): Readonly<Record<string, string>> {
+  if (code === 'method_not_allowed') return { allow: 'POST' };
+  return code === 'storage_unavailable' ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};
+}
+
+/** Who was kept out; what anybody else sent from is of no interest. */
+function originOf(code: HttpErrorCode, request: Request): { readonly ip?: string | undefined } {
+  return code === 'sender_not_allowed' ? { ip: request.ip } : {};
+}
+
+/** Under load there would be thousands a second, all for the same reason: at most one line a second, with their number. */
+function createUnavailableLog(logger: Logger): (error: unknown) => void {
+  let count = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const write = (reason: string): void => {
+    const fields = { event: 'delivery.refused', code: 'storage_unavailable', reason, count };
+    logger.warn(fields, 'refused, because the events cannot be kept now');
+    count = 0;
+  };
+  return (error) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof StorageError))
+      logger.error({ event: 'delivery.failed', reason }, 'a request failed in a way that is not known');
+    count += 1;
+    if (timer) return;
+    write(reason);
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (count > 0) write(reason);
+    }, STORAGE_LOG_EVERY_MS);
+    timer.unref();
+  };
+}

@@ -1,0 +1,142 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import express, { type Express } from 'express';
+import type { Config } from '../shared/config.js';
+import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import { createAcceptEvent, type AcceptEventDeps } from './accept-event.js';
+import { HttpError } from './http-error.js';
+import { createRefuseRequest } from './refuse-request.js';
+
+export interface ServerDeps extends AcceptEventDeps {
+  readonly config: AcceptEventDeps['config'] & Pick<Config, 'apiHost' | 'apiPort' | 'eventsPath' | 'trustProxy'>;
+  readonly logger: Logger;
+  readonly requestTimeoutMs?: number;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  /** Answers what is under way, within a bound, and takes nothing new. */
+  stop(): Promise<void>;
+}
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** Longer than the 60 s after which a usual proxy drops an idle connection: else it may send on one that we just closed. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const TIMEOUTS_CHECKED_EVERY_MS = 1000;
+const CONNECTIONS_MAX = 10_000;
+/** For requests under way at a stop: all but slow bodies are answered at once. */
+const STOP_MS = 5000;
+const GREETING = 'Bitrix24 event ingress: POST events to the path that EVENTS_PATH names.\n';
+
+/** @throws where the port is taken, with the name of its variable. */
+export async function startServer(deps: ServerDeps): Promise<RunningServer> {
+  const underWay = new Set<ServerResponse>();
+  const server = createHttpServer(deps, underWay);
+  await listen(server, deps.config);
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://${hostOf(deps.config.apiHost)}:${port}${deps.config.eventsPath}`,
+    stop: () => stop(server, underWay),
+  };
+}
+
+function createApp(deps: ServerDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.set('case sensitive routing', true);
+  app.set('trust proxy', deps.config.trustProxy);
+  app.all(deps.config.eventsPath, createAcceptEvent(deps));
+  app.get('/', (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end(GREETING);
+  });
+  app.use(() => {
+    throw new HttpError('not_found');
+  });
+  app.use(createRefuseRequest(deps));
+  return app;
+}
+
+function createHttpServer(deps: ServerDeps, underWay: Set<ServerResponse>): Server {
+  const app = createApp(deps);
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    underWay.add(response);
+    response.once('close', () => underWay.delete(response));
+    app(request, response);
+  };
+  const server = createServer(
+    {
+      requestTimeout: deps.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, deps.requestTimeoutMs ?? REQUEST_TIMEOUT_MS),
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUTS_CHECKED_EVERY_MS,
+    },
+    handle,
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  // Without a listener Node would ask for the body before the request was looked at.
+  server.on('checkContinue', handle);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseBroken(error, socket));
+  return server;
+}
+
+/** What is no HTTP, or does not come in time, never becomes a request: it is answered on the bare socket. */
+function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const { status, code } = brokenCode(error.code);
+  const body = JSON.stringify({ error: code });
+  const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close`;
+  socket.end(`${head}\r\n\r\n${body}`);
+  // Until the sender closes its side, or for as long as it may take to read the answer.
+  setTimeout(() => socket.destroy(), TIMEOUTS_CHECKED_EVERY_MS).unref();
+}
+
+function brokenCode(code: string | undefined): { readonly status: string; readonly code: HttpErrorCode } {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { status: `${HTTP_ERRORS.request_timeout.status} Request Timeout`, code: 'request_timeout' };
+    case 'HPE_HEADER_OVERFLOW':
+      return { status: '431 Request Header Fields Too Large', code: 'invalid_body' };
+    default:
+      return { status: `${HTTP_ERRORS.invalid_body.status} Bad Request`, code: 'invalid_body' };
+  }
+}
+
+function listen(server: Server, { apiHost, apiPort }: ServerDeps['config']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      reject(isTaken ? new Error(`API_PORT: port ${apiPort} is taken by another program`, { cause: error }) : error);
+    });
+    server.listen(apiPort, apiHost, resolve);
+  });
+}
+
+async function stop(server: Server, underWay: ReadonlySet<ServerResponse>): Promise<void> {
+  // Node closes the idle connections, and would keep those that become idle later.
+  for (const response of underWay) sayClose(response);
+  server.prependListener('request', (_request, response) => sayClose(response));
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  const giveUp = new AbortController();
+  await Promise.race([closed, sleep(STOP_MS, undefined, { signal: giveUp.signal }).catch(() => undefined)]);
+  giveUp.abort();
+  server.closeAllConnections();
+}
+
+function sayClose(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
+}
+
+function hostOf(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,47 @@
+import cluster from 'node:cluster';
+import type { Config } from '../shared/config.js';
+import type { Logger } from '../shared/logger.js';
+import type { Running } from '../shared/process-lifecycle.js';
+import { DEFAULT_REDIS_URL } from '../shared/redis.js';
+import { createSealer } from '../shared/sealer.js';
+import { loadSecretKeys } from '../shared/secret-keys.js';
+import { Drain } from './drain.js';
+import { Journals } from './journals.js';
+import { SenderList } from './sender-list.js';
+import { startServer } from './server.js';
+
+/** Opens the journal, drains what was left, listens; ends in reverse. Redis may be down all the while. */
+export async function startIngress(config: Config, logger: Logger): Promise<Running> {
+  // Else cluster ends this process at once when the primary is gone, with its requests unanswered.
+  if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
+  const secretKeys = await loadSecretKeys(config);
+  const senders = await SenderList.start({ config, logger });
+  const journals = await Journals.open({ ...config, logger });
+  const drain = await Drain.start({
+    journals,
+    redisUrl: config.redisUrl ?? DEFAULT_REDIS_URL,
+    queuePrefix: config.queuePrefix,
+    secretKeys,
+    logger,
+    onFatal: endProcess,
+  });
+  const server = await startServer({ config, senders, journals, sealer: createSealer(secretKeys), logger });
+  logger.info({ event: 'ingress.listening', url: server.url }, 'listening');
+
+  return {
+    details: { url: server.url },
+    async stop() {
+      await server.stop();
+      senders.stop();
+      await drain.close();
+      await journals.close();
+    },
+  };
+}
+
+/** Thrown where nobody catches it, it reaches the one place that ends the process and knows the exit codes. */
+function endProcess(error: Error): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,72 @@
+/**
+ * Every code that a user meets, in one table: as the answer to a POST, or at the beginning of a failed job's reason.
+ * `docs/failures.md` explains each; a test holds that page to this table, both ways.
+ */
+export const HTTP_ERRORS = {
+  invalid_body: { status: 400, message: 'the body cannot be read' },
+  invalid_event: { status: 400, message: 'the body is not an event' },
+  sender_not_allowed: { status: 403, message: 'the sender is not on the list SENDER_IPS' },
+  not_found: { status: 404, message: 'there is nothing at this address' },
+  method_not_allowed: { status: 405, message: 'events are sent by POST' },
+  request_timeout: { status: 408, message: 'the request did not come in time' },
+  body_too_large: { status: 413, message: 'the body is larger than BODY_BYTES_MAX' },
+  unsupported_content_type: {
+    status: 415,
+    message: 'the body must be application/x-www-form-urlencoded or application/json',
+  },
+  unsupported_charset: { status: 415, message: 'the body must be UTF-8' },
+  unsupported_encoding: { status: 415, message: 'the body must not be compressed' },
+  storage_unavailable: { status: 503, message: 'the event cannot be kept now' },
+} as const;
+
+export type HttpErrorCode = keyof typeof HTTP_ERRORS;
+
+/**
+ * What a failure means for the next attempt. *later*: it will heal by itself. *never*: no attempt can succeed. *unknown*: it may
+ * be either, so it is tried again while attempts are left.
+ */
+export type Verdict = 'later' | 'never' | 'unknown';
+
+export const JOB_ERRORS = {
+  TOKEN_MISMATCH: { verdict: 'never', message: 'the application token is not the one of this portal' },
+  PORTAL_UNKNOWN: { verdict: 'never', message: 'the portal is not installed and has no entry in APPLICATION_TOKENS' },
+  DATA_INVALID: { verdict: 'never', message: 'the data of the event is not what its schema says' },
+  SEAL_BROKEN: { verdict: 'never', message: 'the sealed part was altered' },
+  SEAL_KEY_UNKNOWN: { verdict: 'later', message: 'the sealed part was made with a key that this worker does not have' },
+  JOB_VERSION_UNKNOWN: { verdict: 'later', message: 'the job was written by a newer release' },
+  EFFECT_REFUSED: { verdict: 'never', message: 'the receiver will never take this event' },
+  EFFECT_UNAVAILABLE: { verdict: 'later', message: 'the receiver cannot take the event now' },
+  EFFECT_UNREACHABLE: { verdict: 'later', message: 'the receiver was not reached' },
+  EFFECT_TIMEOUT: { verdict: 'later', message: 'the attempt was not done within EFFECT_TIMEOUT_MS' },
+  EFFECT_REDIRECTED: { verdict: 'unknown', message: 'the receiver redirects, which is not followed' },
+  EFFECT_UNEXPECTED: { verdict: 'unknown', message: 'the attempt failed in a way that is not known' },
+  EFFECT_EXPIRED: { verdict: 'never', message: 'the event is older than EFFECT_AGE_SECONDS_MAX' },
+  EFFECT_CRASHED: { verdict: 'never', message: 'its worker died with it several times' },
+  EFFECT_NOT_CONFIGURED: { verdict: 'never', message: 'the effect that was to run is no longer configured' },
+} as const satisfies Record<string, { verdict: Verdict; message: string }>;
+
+export type JobErrorCode = keyof typeof JOB_ERRORS;
+
+/** A failure with a code of the table. Its message becomes the reason of a failed job: `CODE: what failed`. */
+export class JobError extends Error {
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly code: JobErrorCode,
+    detail?: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
+    super(`${code}: ${JOB_ERRORS[code].message}${detail ? ` (${detail})` : ''}`, { cause: options.cause });
+    this.name = 'JobError';
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get verdict(): Verdict {
+    return JOB_ERRORS[this.code].verdict;
+  }
+}
+
+/** The code at the beginning of a failed job's reason. */
+export function codeOf(reason: string): string {
+  return reason.split(':', 1)[0] ?? reason;
+}

@@ -1,0 +1,79 @@
+import { ConfigError, environment, loadConfig, type Config } from './config.js';
+import { createLogger, flushLogger, type Logger } from './logger.js';
+
+/** A process that runs, and the way to end it. */
+export interface Running {
+  /** Told to a parent that waits for it, such as the address it listens at. */
+  readonly details?: Readonly<Record<string, string | number>>;
+  stop(): Promise<void>;
+}
+
+/** sysexits.h: EX_CONFIG. */
+const EXIT_CONFIG = 78;
+/** A process must have ended EFFECT_TIMEOUT_MS + 5 s after the first signal; the last half second is for the log. */
+const STOP_MARGIN_MS = 4500;
+
+/**
+ * Reads the configuration, starts, and ends on SIGTERM, SIGINT, or when the parent that started it is gone: with 0 after a clean
+ * stop, at once at a second signal, with 78 where the configuration is wrong and with 1 after anything fatal.
+ */
+export async function runProcess(
+  name: string,
+  start: (config: Config, logger: Logger) => Promise<Running>,
+): Promise<void> {
+  let logger = createLogger('info', name);
+  let stopping = false;
+  let stopTimeoutMs = STOP_MARGIN_MS;
+  let running: Running | undefined;
+
+  const end = async (exitCode: number): Promise<void> => {
+    await flushLogger(logger);
+    process.exit(exitCode);
+  };
+  const fail = (error: unknown): void => {
+    reportFatal(logger, error);
+    void end(error instanceof ConfigError ? EXIT_CONFIG : 1);
+  };
+  const stop = (reason: string): void => {
+    if (stopping) process.exit(0);
+    stopping = true;
+    logger.info({ event: 'process.stopping', reason }, 'stopping');
+    void stopWithin(running, stopTimeoutMs, logger).then(() => end(0), fail);
+  };
+
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.once('disconnect', () => stopping || stop('the parent process is gone'));
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+
+  try {
+    const config = loadConfig(environment());
+    logger = createLogger(config.logLevel, name);
+    stopTimeoutMs = config.effectTimeoutMs + STOP_MARGIN_MS;
+    running = await start(config, logger);
+    process.send?.({ type: 'ready', ...running.details });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function stopWithin(running: Running | undefined, timeoutMs: number, logger: Logger): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<'timeout'>((resolve) => {
+    timer = setTimeout(() => resolve('timeout'), timeoutMs);
+  });
+  const result = await Promise.race([running?.stop(), timeout]);
+  clearTimeout(timer);
+  if (result === 'timeout')
+    logger.warn({ event: 'process.stop_timeout' }, 'not everything ended in time; ending all the same');
+}
+
+function reportFatal(logger: Logger, error: unknown): void {
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems) logger.fatal({ event: 'config.invalid' }, problem);
+    return;
+  }
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  logger.fatal({ event: 'process.failed', reason }, 'ending, because of an error that nothing handles');
+}

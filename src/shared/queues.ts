@@ -1,0 +1,64 @@
+import { Queue } from 'bullmq';
+import type { Delivery } from './delivery.js';
+import type { Redis } from './redis.js';
+
+/**
+ * The three queues. `deliveries`: a job for each POST. `effects`: a job for each effect that failed in its delivery's job and is
+ * tried again. `rejected`: forgeries, capped, in a queue of their own so that they never push a true failure out.
+ */
+export type QueueName = 'deliveries' | 'effects' | 'rejected';
+
+export type DeliveryQueue = Queue<Delivery, Outcome>;
+export type EffectQueue = Queue<EffectJobData, Outcome>;
+export type RejectedQueue = Queue<RejectedJobData, Outcome>;
+
+/** What a job answers when it is done; stored with it, so it says no more than this. */
+export interface Outcome {
+  readonly outcome: 'done' | 'retrying' | 'duplicate' | 'rejected' | 'cancelled';
+}
+
+/** The data of a job in `effects`. */
+export interface EffectJobData {
+  readonly delivery: Delivery;
+  /** The delivery's own, or that of a later twin of an event that only points. */
+  readonly eventId: string;
+  readonly effect: string;
+  /** Attempts that were made before this job was. */
+  readonly attemptsBefore: number;
+  /** Set where the first attempt said *never*: the job is there to be seen and retried by a person, and fails with this reason at first. */
+  readonly givenUp?: string;
+}
+
+/** The data of a job in `rejected`. */
+export interface RejectedJobData {
+  readonly delivery: Delivery;
+  readonly reason: string;
+}
+
+/**
+ * Stored with every job, so as short as can be. The attempts are for one case alone: Redis refuses to note that a job is done, and
+ * BullMQ would take that for a failure of the job. What a job's own work comes to is decided by its processor.
+ */
+export const DELIVERY_JOB_OPTIONS = { attempts: 100 } as const;
+
+/** The job of an effect, the same for every attempt to hand it over: adding it twice adds it once. */
+export function effectJobId(eventId: string, effect: string): string {
+  return `${eventId}.${effect}`;
+}
+
+/**
+ * A queue to add to. It neither waits for the connection nor asks for the server's version: either would hang while Redis is
+ * down, and the second spoils the object for good.
+ */
+export function openQueue<Data>(name: QueueName, redis: Redis, prefix: string): Queue<Data, Outcome> {
+  const queue = new Queue<Data, Outcome>(name, {
+    connection: redis,
+    prefix,
+    skipWaitingForReady: true,
+    skipVersionCheck: true,
+    skipMetasUpdate: true,
+  });
+  // The connection tells of its errors itself (redis.ts); an emitter without a listener would end the process.
+  queue.on('error', () => undefined);
+  return queue;
+}

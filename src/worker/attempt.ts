@@ -1,0 +1,102 @@
+import type { BitrixEvent } from '../shared/bitrix24/event.js';
+import type { Delivery, Secrets } from '../shared/delivery.js';
+import { JobError } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import type { Lane } from './destination.js';
+import type { Effect } from './effects/effect.js';
+import { scrub } from './scrub.js';
+import type { VerifiedDelivery } from './verify.js';
+
+/** What an effect is about. */
+export interface Subject {
+  readonly delivery: VerifiedDelivery;
+  readonly event: BitrixEvent;
+  readonly eventId: string;
+  /** Only to keep them out of what is stored and logged. */
+  readonly secrets: Secrets;
+}
+
+export type AttemptResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly error: JobError }
+  /** Nothing was tried: the destination rests, or is full. */
+  | { readonly kind: 'busy'; readonly retryAtMs: number }
+  /** The job is no longer ours, so its run was stopped. */
+  | { readonly kind: 'interrupted' };
+
+export interface AttemptRun {
+  readonly lane: Lane;
+  /** 1 for the first; for the log. */
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+}
+
+export interface AttemptsDeps {
+  readonly logger: Logger;
+  readonly timeoutMs: number;
+  readonly now: () => number;
+}
+
+/** One attempt at one effect: under its deadline, through its destination, and never beside another one of the same event. */
+export class Attempts {
+  private readonly running = new Map<string, Promise<unknown>>();
+
+  constructor(private readonly deps: AttemptsDeps) {}
+
+  async make(effect: Effect, subject: Subject, run: AttemptRun): Promise<AttemptResult> {
+    const key = `${subject.eventId}.${effect.name}`;
+    // A job whose lock was lost may be given to this same process again, while its old run is still ending.
+    while (this.running.has(key)) await this.running.get(key);
+    const made = this.attempt(effect, subject, run);
+    this.running.set(key, made);
+    try {
+      return await made;
+    } finally {
+      this.running.delete(key);
+    }
+  }
+
+  private async attempt(effect: Effect, subject: Subject, run: AttemptRun): Promise<AttemptResult> {
+    if (run.signal.aborted) return { kind: 'interrupted' };
+    const startedAtMs = this.deps.now();
+    const result = await throughDestination(effect, run, () => this.runWithDeadline(effect, subject, run.signal));
+    const durationMs = this.deps.now() - startedAtMs;
+    const line = { effect: effect.name, ...logFields(subject), attempt: run.attempt, durationMs };
+    if (result.kind === 'done') this.deps.logger.info({ event: 'effect.done', ...line }, 'done');
+    if (result.kind === 'failed') {
+      const { code, message } = result.error;
+      this.deps.logger.info({ event: 'effect.failed', ...line, code, reason: message }, 'failed');
+    }
+    return result;
+  }
+
+  /** Throws nothing but a JobError, by which the destination's breaker counts. */
+  private async runWithDeadline(effect: Effect, subject: Subject, signal: AbortSignal): Promise<void> {
+    const deadline = AbortSignal.timeout(this.deps.timeoutMs);
+    try {
+      await effect.run({ event: subject.event, eventId: subject.eventId, signal: AbortSignal.any([signal, deadline]) });
+    } catch (error) {
+      if (deadline.aborted && !signal.aborted) throw new JobError('EFFECT_TIMEOUT', undefined, { cause: error });
+      if (error instanceof JobError) throw error;
+      const reason = error instanceof Error ? error.message : 'not an Error';
+      throw new JobError('EFFECT_UNEXPECTED', scrub(reason, subject.secrets), { cause: error });
+    }
+  }
+}
+
+async function throughDestination(effect: Effect, run: AttemptRun, work: () => Promise<void>): Promise<AttemptResult> {
+  try {
+    const used = effect.destination ? await effect.destination.use(run.lane, run.signal, work) : await work();
+    return used?.kind === 'busy' ? used : { kind: 'done' };
+  } catch (error) {
+    if (run.signal.aborted) return { kind: 'interrupted' };
+    if (error instanceof JobError) return { kind: 'failed', error };
+    throw error;
+  }
+}
+
+/** The fields by which the lines about one delivery are found. */
+export function logFields(subject: { readonly delivery: Delivery; readonly eventId: string }): Record<string, string> {
+  const { delivery, eventId } = subject;
+  return { deliveryId: delivery.id, eventId, eventName: delivery.name, memberId: delivery.auth.memberId };
+}

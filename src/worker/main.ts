@@ -1,0 +1,4 @@
+import { runProcess } from '../shared/process-lifecycle.js';
+import { startWorker } from './start-worker.js';
+
+await runProcess('worker', startWorker);

@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Load, System, type Posted } from '../support/system.js';
+import { waitUntil } from '../support/wait-until.js';
+
+let system: System;
+
+beforeEach(async () => {
+  system = await System.start();
+});
+afterEach(() => system.close());
+
+function medianMs(answers: readonly Posted[]): number {
+  const durations = answers.map(({ durationMs }) => durationMs).toSorted((a, b) => a - b);
+  return durations[Math.floor(durations.length / 2)] ?? 0;
+}
+
+/** Every POST is answered with 200, in about the time of before, and processed after; nothing was restarted. */
+async function expectNothingLost(fault: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
+  const load = new Load(system);
+  await load.reaches(300);
+  const before = load.answers.length;
+  await fault();
+  const since = load.answers.length;
+  await load.more(1000);
+  const during = load.answers.length;
+  await heal();
+  await load.more(100);
+  await load.stop();
+  expect(load.errors).toEqual([]);
+  expect(load.answers.filter(({ status }) => status !== 200)).toEqual([]);
+  await system.allForwarded(load.accepted);
+  const ratio = medianMs(load.answers.slice(since, during)) / medianMs(load.answers.slice(0, before));
+  // Not a figure of speed: an answer that waited for Redis would come a hundred times later.
+  expect(ratio).toBeLessThan(10);
+}
+
+describe('under load', () => {
+  it('nothing is lost while Redis is stopped and started again', async () => {
+    await expectNothingLost(
+      () => system.redis.stop(),
+      () => system.redis.start(),
+    );
+  });
+
+  it('nothing is lost while Redis is killed and started again', async () => {
+    await expectNothingLost(
+      () => system.redis.kill(),
+      () => system.redis.start(),
+    );
+  });
+
+  it('nothing is lost while Redis is frozen', async () => {
+    await expectNothingLost(
+      () => Promise.resolve(system.redis.freeze()),
+      () => Promise.resolve(system.redis.thaw()),
+    );
+  });
+
+  it('what was acked is sent again to a Redis that was started empty within a minute', async () => {
+    // Without a worker all of it waits in the Redis that is lost.
+    system.worker?.signal('SIGKILL');
+    await system.worker?.ended();
+    const load = new Load(system);
+    await load.reaches(300);
+    await load.stop();
+    await waitUntil('Redis has confirmed all of it', async () => (await waitingInRedis()) >= 300);
+    await system.redis.kill();
+    await system.redis.start({ empty: true });
+    await system.startWorker();
+    await system.allForwarded(load.accepted);
+  });
+});
+
+async function waitingInRedis(): Promise<number> {
+  const { Redis } = await import('ioredis');
+  const redis = new Redis(system.redis.url);
+  const count = await redis.llen('{b24}:deliveries:wait');
+  redis.disconnect();
+  return count;
+}

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Journals } from '../../src/api/journals.js';
+import { SenderList } from '../../src/api/sender-list.js';
+import { startServer, type ServerDeps } from '../../src/api/server.js';
+import { loadConfig } from '../../src/shared/config.js';
+import type { Delivery } from '../../src/shared/delivery.js';
+import { createLogger } from '../../src/shared/logger.js';
+import { createSealer } from '../../src/shared/sealer.js';
+import { toSecretKey } from '../../src/shared/secret-keys.js';
+import { formBody } from './deliveries.js';
+
+/** The ingress on a real port and a real disk, without a drain: what is journalled stays there to be looked at. */
+export interface IngressBench {
+  readonly url: string;
+  /** What it logged. */
+  readonly lines: readonly string[];
+  journalled(): Promise<Delivery[]>;
+  /** The ingress alone, as at SIGTERM. */
+  stop(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export interface IngressBenchOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly deps?: Partial<Pick<ServerDeps, 'journals' | 'requestTimeoutMs' | 'inFlightBytesMax'>>;
+}
+
+/** The machine that runs the tests may have a full disk. */
+const SETTINGS = { API_HOST: '127.0.0.1', API_PORT: '0', DISK_FREE_BYTES_MIN: '0' };
+
+export async function startIngressBench({ env = {}, deps = {} }: IngressBenchOptions = {}): Promise<IngressBench> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'b24-test-ingress-'));
+  const lines: string[] = [];
+  const logger = createLogger('info', 'test', { write: (line) => void lines.push(line) });
+  const config = loadConfig({ ...SETTINGS, DATA_DIR: dataDir, ...env });
+  const senders = await SenderList.start({ config, logger });
+  const journals = await Journals.open({ ...config, logger });
+  const sealer = createSealer({ current: toSecretKey(randomBytes(32)), previous: [] });
+  const server = await startServer({ config, senders, journals, sealer, logger, ...deps });
+  return {
+    url: server.url,
+    lines,
+    async journalled() {
+      const records = (await journals.sources[0]?.read(0)) ?? [];
+      return records.map((record) => JSON.parse(record.text) as Delivery);
+    },
+    stop: () => server.stop(),
+    async remove() {
+      await server.stop();
+      await journals.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+
+export const FORM = 'application/x-www-form-urlencoded';
+export const EVENT = formBody('ONIMCONNECTORSTATUSDELETE');
+/** Of a request on a bare socket; what says how long the body is follows. */
+export const HEAD = `POST /events HTTP/1.1\r\nhost: test\r\ncontent-type: ${FORM}\r\n`;
+
+export async function post(
+  url: string,
+  body: string | Uint8Array,
+  headers: Record<string, string> = { 'content-type': FORM },
+): Promise<Answered> {
+  const response = await fetch(url, { method: 'POST', body, headers });
+  return { status: response.status, body: await response.json(), headers: response.headers };
+}

@@ -1,0 +1,21 @@
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import { createKeys, type Keys } from '../../src/shared/keys.js';
+import { connectPatiently, type Redis } from '../../src/shared/redis.js';
+
+export const silentLogger = pino({ level: 'silent' });
+
+/** A connection to the Redis that the tests share, with a prefix that no other test uses. */
+export interface SharedRedisUse {
+  readonly url: string;
+  readonly prefix: string;
+  readonly keys: Keys;
+  readonly redis: Redis;
+}
+
+export function useSharedRedis(): SharedRedisUse {
+  const url = process.env.TEST_REDIS_URL;
+  if (url === undefined) throw new Error('TEST_REDIS_URL is not set: the global setup of the tests did not run');
+  const prefix = `{test-${randomBytes(6).toString('hex')}}`;
+  return { url, prefix, keys: createKeys(prefix), redis: connectPatiently(url, silentLogger) };
+}

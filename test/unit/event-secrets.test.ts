@@ -1,0 +1,194 @@
+import { describe, expect, it } from '@jest/globals';
+import { type ParsedEnvelope, parseEnvelope } from '../../src/shared/bitrix24/parse-event.js';
+
+const APPLICATION_TOKEN = '831c76b092f9f135d9b6b36c3a720757';
+const ACCESS_TOKEN = '5680b91b0000844000785e072978228d24bd2f';
+
+const AUTH = {
+  access_token: ACCESS_TOKEN,
+  expires: '1773764694',
+  expires_in: '3600',
+  scope: 'imconnector, imopenlines',
+  domain: 'some-domain.bitrix24.com',
+  server_endpoint: 'https://oauth.bitrix24.tech/rest/',
+  status: 'F',
+  client_endpoint: 'https://some-domain.bitrix24.com/rest/',
+  member_id: 'bac1cd5c8940947a75e0d71b1a84e348',
+  user_id: '27',
+  application_token: APPLICATION_TOKEN,
+};
+const BODY = { event: 'ONX', event_handler_id: '5', data: { a: '1' }, ts: '1773761165', auth: AUTH };
+
+function envelopeOf(body: unknown): ParsedEnvelope {
+  const result = parseEnvelope(body);
+  if (!result.ok) throw new Error(JSON.stringify(result.issues));
+  return result.envelope;
+}
+
+function withAuth(fields: object): ParsedEnvelope {
+  return envelopeOf({ ...BODY, auth: { ...AUTH, ...fields } });
+}
+
+function withData(data: unknown, event = 'ONX'): ParsedEnvelope {
+  return envelopeOf({ ...BODY, event, data });
+}
+
+function inTheOpen(envelope: ParsedEnvelope): string {
+  return JSON.stringify({ ...envelope, secrets: undefined });
+}
+
+describe('secrets', () => {
+  it('are moved out of auth, unknown fields and all', () => {
+    const refreshToken = '4s386p3q0tr8dy89xvmt96234v3dljg8';
+    const envelope = withAuth({ refresh_token: refreshToken, novel: { deep: ['hidden-value'] } });
+    expect(inTheOpen(envelope)).not.toMatch(
+      new RegExp(`${refreshToken}|${ACCESS_TOKEN}|${APPLICATION_TOKEN}|hidden-value`),
+    );
+    expect(envelope.secrets.auth).toStrictEqual({
+      access_token: ACCESS_TOKEN,
+      application_token: APPLICATION_TOKEN,
+      refresh_token: refreshToken,
+      novel: { deep: ['hidden-value'] },
+    });
+  });
+
+  it.each([
+    ['client_endpoint', 'https://user:passw0rd@some-domain.bitrix24.com/rest/'],
+    ['client_endpoint', 'https://some-domain.bitrix24.com/rest/1/abcdefgh12345678/'],
+    ['client_endpoint', 'https://some-domain.bitrix24.com/rest/?auth=abcdefgh12345678'],
+    ['client_endpoint', 'ftp://some-domain.bitrix24.com/rest/'],
+    ['server_endpoint', 'https://oauth.bitrix24.tech/rest/#abcdefgh12345678'],
+    ['server_endpoint', `https://${ACCESS_TOKEN}.bitrix24.tech/rest/`],
+    ['domain', `${APPLICATION_TOKEN}.bitrix24.com`],
+    ['domain', 'https://other.bitrix24.com'],
+    ['scope', `crm,${ACCESS_TOKEN}`],
+    ['scope', ['crm']],
+    ['status', ACCESS_TOKEN],
+    ['user_id', '27abc'],
+    ['expires', { z: '1' }],
+  ])('do not stand in auth.%s as %j', (field, value) => {
+    const envelope = withAuth({ [field]: value });
+    expect(envelope.secrets.auth[field]).toStrictEqual(value);
+    expect(inTheOpen(envelope)).not.toContain(JSON.stringify(value).slice(1, -1));
+    expect(Object.values(envelope.auth).filter((each) => each === null)).toHaveLength(1);
+  });
+
+  it.each(['http://localhost:8080/rest/', 'https://some-domain.bitrix24.com/rest', 'https://портал.рф/rest/'])(
+    'are not suspected in the endpoint %s',
+    (endpoint) => {
+      expect(withAuth({ client_endpoint: endpoint }).auth.clientEndpoint).toBe(endpoint);
+    },
+  );
+
+  it('are not made of what stands in the open by right, if a new field repeats it', () => {
+    const repeated = { portal: AUTH.domain, rest: AUTH.client_endpoint, id: AUTH.member_id, until: AUTH.expires };
+    const envelope = withAuth(repeated);
+    expect(envelope.auth).toStrictEqual(envelopeOf(BODY).auth);
+    expect(envelope.secrets.auth).toMatchObject(repeated);
+  });
+
+  it.each([
+    'TOKEN',
+    'token',
+    'access_token',
+    'REFRESH_TOKEN',
+    'application_token',
+    'APPLICATION_TOKEN',
+    'event_token',
+    'AUTH_ID',
+    'REFRESH_ID',
+    'auth',
+    'client_secret',
+    'secret',
+    'password',
+    'APP_SID',
+    'sid',
+    'auth_code',
+    'accessToken',
+    'clientSecret',
+    'api_key',
+    'bot_token',
+  ])('are moved out of data by the name %s, at any depth', (name) => {
+    const envelope = withData({ list: [{ [name]: 'zq81-hidden' }], [name]: { deep: 'zq81-hidden' }, METHOD: 'x' });
+    expect(inTheOpen(envelope)).not.toContain('zq81-hidden');
+    expect(envelope.body).toStrictEqual({
+      state: 'open',
+      payload: { list: [{ [name]: '[sealed]' }], [name]: '[sealed]', METHOD: 'x' },
+    });
+    expect(envelope.secrets.data).toStrictEqual({ [`list.0.${name}`]: 'zq81-hidden', [name]: { deep: 'zq81-hidden' } });
+  });
+
+  it.each(['tokens_left', 'author', 'AUTHOR_ID', 'inside', 'secretary', 'passwords_policy', 'CONNECTOR'])(
+    'are not seen in the name %s',
+    (name) => {
+      expect(withData({ [name]: 'value' }).body).toStrictEqual({ state: 'open', payload: { [name]: 'value' } });
+    },
+  );
+
+  it('from auth are cut out of any text of data', () => {
+    const link = `https://x.bitrix24.com/f?auth=${ACCESS_TOKEN}&again=${ACCESS_TOKEN}&t=${APPLICATION_TOKEN}`;
+    const envelope = withData({ FIELDS: { LINK: link, LIST: ['a', ACCESS_TOKEN] } });
+    expect(envelope.body).toStrictEqual({
+      state: 'open',
+      payload: {
+        FIELDS: { LINK: 'https://x.bitrix24.com/f?auth=[sealed]&again=[sealed]&t=[sealed]', LIST: ['a', '[sealed]'] },
+      },
+    });
+    expect(envelope.secrets.data).toStrictEqual({ 'FIELDS.LINK': link, 'FIELDS.LIST.1': ACCESS_TOKEN });
+  });
+
+  it('are cut out of data that is a bare text, of keys, and as a link spells them', () => {
+    expect(withData(`x${ACCESS_TOKEN}`)).toMatchObject({
+      body: { payload: 'x[sealed]' },
+      secrets: { data: { '': `x${ACCESS_TOKEN}` } },
+    });
+    const keyed = withData({ [ACCESS_TOKEN]: 'a', [`${ACCESS_TOKEN}2`]: 'b' });
+    expect(keyed.body).toMatchObject({ payload: { '[sealed]~0': '[sealed]', '[sealed]2~1': '[sealed]' } });
+    expect(keyed.secrets.data).toStrictEqual({ [ACCESS_TOKEN]: 'a', [`${ACCESS_TOKEN}2`]: 'b' });
+    const spelled = envelopeOf({
+      ...BODY,
+      auth: { ...AUTH, access_token: 'a/b c+d/e f' },
+      data: 'q=a%2Fb%20c%2Bd%2Fe%20f',
+    });
+    expect(spelled.body).toMatchObject({ payload: 'q=[sealed]' });
+  });
+
+  it('that contain one another are cut out whole', () => {
+    const envelope = envelopeOf({
+      ...BODY,
+      auth: { ...AUTH, long_token: `${ACCESS_TOKEN}-tail` },
+      data: `${ACCESS_TOKEN}-tail`,
+    });
+    expect(envelope.body).toMatchObject({ payload: '[sealed]' });
+  });
+
+  it('hidden in a suspect endpoint are cut out of data too', () => {
+    const auth = { ...AUTH, client_endpoint: 'https://some-domain.bitrix24.com/rest/1/abcdefgh12345678/' };
+    const envelope = envelopeOf({ ...BODY, auth, data: { a: 'abcdefgh12345678', b: 'some-domain.bitrix24.com' } });
+    expect(envelope.body).toMatchObject({ payload: { a: '[sealed]', b: 'some-domain.bitrix24.com' } });
+    expect(envelope.auth.serverEndpoint).toBe('https://oauth.bitrix24.tech/rest/');
+  });
+
+  it('leave typed and quarantined data as well', () => {
+    const files = [{ name: 'a', link: `https://x/?auth=${ACCESS_TOKEN}`, token: 'zq81-hidden' }];
+    const message = { im: { chat_id: 1, message_id: 2 }, message: { files }, chat: { id: 'c' } };
+    const data = { CONNECTOR: 'c', LINE: 1, MESSAGES: [message] };
+    const typed = withData(data, 'ONIMCONNECTORMESSAGEADD');
+    const quarantined = withData({ ...data, LINE: ACCESS_TOKEN }, 'ONIMCONNECTORMESSAGEADD');
+    expect([typed.body.state, quarantined.body.state]).toStrictEqual(['typed', 'quarantined']);
+    for (const envelope of [typed, quarantined]) expect(inTheOpen(envelope)).not.toMatch(/5680b91b|zq81-hidden/);
+    expect(typed.secrets.data).toStrictEqual({
+      'MESSAGES.0.message.files.0.link': `https://x/?auth=${ACCESS_TOKEN}`,
+      'MESSAGES.0.message.files.0.token': 'zq81-hidden',
+    });
+  });
+
+  it('are sealed unread where the search for them would take too long', () => {
+    const auth = { ...AUTH, novel: `b${'a'.repeat(400_000)}` };
+    const startMs = performance.now();
+    const envelope = envelopeOf({ ...BODY, auth, data: { text: 'a'.repeat(600_000), short: 'x' } });
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+    expect(envelope.body).toMatchObject({ payload: { text: '[sealed]' } });
+    expect(envelope.secrets.data['text']).toHaveLength(600_000);
+  });
+});
