@@ -40,7 +40,7 @@ export function createAcceptEvent(deps: AcceptEventDeps): (request: Request, res
     try {
       const body = await receive({ deps, request, response, share });
       const envelope = parse(deps, format, body);
-      const delivery = toDelivery(deps, envelope, receivedAtMs);
+      const delivery = toDelivery(deps, envelope, { receivedAtMs, bytes: body.length });
       await deps.journals.append(JSON.stringify(delivery));
       answer(response, { status: 200, body: acceptance(delivery) });
       log(deps.logger, delivery);
@@ -78,12 +78,16 @@ function parse({ config }: AcceptEventDeps, format: BodyFormat, body: Buffer): P
   return parsed.envelope;
 }
 
-function toDelivery({ config, sealer }: AcceptEventDeps, envelope: ParsedEnvelope, receivedAtMs: number): Delivery {
+function toDelivery(
+  { config, sealer }: AcceptEventDeps,
+  envelope: ParsedEnvelope,
+  of: Pick<Delivery, 'receivedAtMs' | 'bytes'>,
+): Delivery {
   const { name, handlerId, ts, auth, body, secrets, fingerprint } = envelope;
   const id = randomUUID();
   const eventId = eventIdOf({ memberId: auth.memberId, name, handlerId, ts, fingerprint }, config.dedupBy);
   const seal = sealSecrets(sealer, secrets, { id, auth });
-  return { v: DELIVERY_VERSION, id, eventId, receivedAtMs, name, handlerId, ts, auth, body, seal };
+  return { v: DELIVERY_VERSION, id, eventId, ...of, name, handlerId, ts, auth, body, seal };
 }
 
 function acceptance({ id, body }: Delivery): Readonly<Record<string, unknown>> {

@@ -1,7 +1,8 @@
 import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { codeOf, messageOf, StartError } from './start-error.js';
+import { errorCode, errorMessage } from '../shared/caught-error.js';
+import { StartError } from './start-error.js';
 
 /** Proof that this process alone starts things on a data directory. */
 export interface InstanceLock {
@@ -52,7 +53,7 @@ async function prepareDirectory(directory: string): Promise<string> {
     return await realpath(directory);
   } catch (error) {
     throw new StartError(
-      `DATA_DIR: expected a directory that this user may write, got ${directory} (${codeOf(error)})`,
+      `DATA_DIR: expected a directory that this user may write, got ${directory} (${errorCode(error)})`,
     );
   }
 }
@@ -70,9 +71,9 @@ interface Refused {
 
 function refusal(error: unknown, { dataDir, folder, ownerPid }: Refused): StartError {
   const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : undefined;
-  if (codeOf(cause) !== 'LEVEL_LOCKED') {
+  if (errorCode(cause) !== 'LEVEL_LOCKED') {
     return new StartError(
-      `the lock in ${folder} cannot be taken: ${messageOf(cause ?? error)}; it holds no data, so if nothing else runs on this DATA_DIR, delete that folder`,
+      `the lock in ${folder} cannot be taken: ${errorMessage(cause ?? error)}; it holds no data, so if nothing else runs on this DATA_DIR, delete that folder`,
     );
   }
   const owner = ownerPid === undefined ? 'another process' : `process ${ownerPid}`;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { errorCode } from './error-code.js';
+import { errorCode } from './caught-error.js';
 import { CONFIG_FIELDS, type ConfigValues } from './config-fields.js';
 
 /** All that can be set from outside, parsed; the names in the environment stand in `config-fields.ts`. */

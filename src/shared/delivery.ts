@@ -14,6 +14,8 @@ export interface Delivery {
   /** Of what the POST tells; duplicates share it. */
   readonly eventId: string;
   readonly receivedAtMs: number;
+  /** Of the body as it was sent; about what the job costs in Redis. */
+  readonly bytes: number;
   /** The event's code in upper case, `ONIMCONNECTORMESSAGEADD`. */
   readonly name: string;
   /** The row of the subscription on the portal; several events share it, some have none. */
@@ -27,6 +29,12 @@ export interface Delivery {
 }
 
 export const DELIVERY_VERSION = 1;
+
+/**
+ * A larger delivery is not kept for a look at it once it has ended well: a bound by number alone would let a few thousand large
+ * ones, a stranger's perhaps, fill Redis.
+ */
+export const KEPT_BYTES_MAX = 16_384;
 
 /** What a POST carried that must never stand in the open. */
 export interface Secrets {

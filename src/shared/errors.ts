@@ -67,6 +67,6 @@ export class JobError extends Error {
 }
 
 /** The code at the beginning of a failed job's reason. */
-export function codeOf(reason: string): string {
+export function codeOfReason(reason: string): string {
   return reason.split(':', 1)[0] ?? reason;
 }

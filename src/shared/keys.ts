@@ -11,8 +11,10 @@ export interface Keys {
   connectors(memberId: string): string;
   /** The jobs of one unknown portal that wait for its installation. */
   parkedOf(memberId: string): string;
-  /** All parked jobs, by the time until which they wait. */
+  /** The places of all parked jobs, by the time until which they wait. */
   readonly parked: string;
+  /** Jobs that waited in vain and are kept as failed, likewise. */
+  readonly parkedInVain: string;
   /** The id of the key that seals. */
   readonly secretKeyId: string;
   /** Says that this Redis still holds what was put into it. */
@@ -26,6 +28,7 @@ export function createKeys(prefix: string): Keys {
     connectors: (memberId) => `${prefix}:connectors:${memberId}`,
     parkedOf: (memberId) => `${prefix}:parked-of:${memberId}`,
     parked: `${prefix}:parked`,
+    parkedInVain: `${prefix}:parked-in-vain`,
     secretKeyId: `${prefix}:secret-key-id`,
     dataMark: `${prefix}:data-mark`,
   };

@@ -1,3 +1,4 @@
+import { errorMessage } from './caught-error.js';
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from 'bullmq';
 import { JobError } from './errors.js';
@@ -20,7 +21,8 @@ export interface Consumer {
 }
 
 export type JobResult<Data> =
-  | { readonly kind: 'finished'; readonly outcome: Outcome['outcome'] }
+  /** `isForgotten`: not kept among the completed, because it is large. */
+  | { readonly kind: 'finished'; readonly outcome: Outcome['outcome']; readonly isForgotten?: boolean }
   | { readonly kind: 'postponed'; readonly untilMs: number }
   | { readonly kind: 'handed-back' }
   | { readonly kind: 'retry'; readonly reason: string; readonly delayMs: number }
@@ -134,6 +136,7 @@ async function processJob<Data>(
     .catch((error: unknown) => resultOfError<Data>(deps, job, error));
   switch (result.kind) {
     case 'finished':
+      if (result.isForgotten) job.opts.removeOnComplete = true;
       return { outcome: result.outcome };
     case 'postponed':
       await job.moveToDelayed(result.untilMs, run.token);
@@ -156,7 +159,7 @@ function resultOfError<Data>(deps: ConsumerDeps<Data>, job: Job<Data, Outcome>, 
   if (error instanceof JobError && error.verdict === 'never') return { kind: 'failed', reason: error.message };
   const ageMs = Date.now() - job.timestamp;
   const delayMs = Math.min(Math.max(ageMs / 2, POSTPONE_MS.min), POSTPONE_MS.max);
-  const reason = error instanceof Error ? error.message : 'not an Error';
+  const reason = errorMessage(error);
   deps.logger.warn({ event: 'job.postponed', queue: deps.queue, jobId: job.id, delayMs, reason }, 'put off');
   return { kind: 'postponed', untilMs: Date.now() + delayMs };
 }

@@ -29,9 +29,9 @@ export interface EffectJobData {
   readonly givenUp?: string;
 }
 
-/** The data of a job in `rejected`. */
+/** The data of a job in `rejected`; of a large delivery without what it said. */
 export interface RejectedJobData {
-  readonly delivery: Delivery;
+  readonly delivery: Delivery | Omit<Delivery, 'body'>;
   readonly reason: string;
 }
 

@@ -1,3 +1,4 @@
+import { errorMessage } from './caught-error.js';
 import { createHash } from 'node:crypto';
 import type { Redis } from './redis.js';
 
@@ -15,7 +16,7 @@ export function redisScript(lua: string): RedisScript {
         return await redis.evalsha(sha, keys.length, ...keys, ...args);
       } catch (error) {
         // Redis forgets scripts at a restart and does not hand them to a replica that becomes master.
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        if (!errorMessage(error).startsWith('NOSCRIPT')) throw error;
         return redis.eval(lua, keys.length, ...keys, ...args);
       }
     },

@@ -2,7 +2,7 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, type Config } from './config.js';
-import { errorCode } from './error-code.js';
+import { errorCode } from './caught-error.js';
 
 /** A key that seals secrets, with the id by which a seal names it. The id tells nothing of the key. */
 export interface SecretKey {

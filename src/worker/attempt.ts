@@ -1,3 +1,4 @@
+import { errorMessage } from '../shared/caught-error.js';
 import type { BitrixEvent } from '../shared/bitrix24/event.js';
 import type { Delivery, Secrets } from '../shared/delivery.js';
 import { JobError } from '../shared/errors.js';
@@ -78,8 +79,7 @@ export class Attempts {
     } catch (error) {
       if (deadline.aborted && !signal.aborted) throw new JobError('EFFECT_TIMEOUT', undefined, { cause: error });
       if (error instanceof JobError) throw error;
-      const reason = error instanceof Error ? error.message : 'not an Error';
-      throw new JobError('EFFECT_UNEXPECTED', scrub(reason, subject.secrets), { cause: error });
+      throw new JobError('EFFECT_UNEXPECTED', scrub(errorMessage(error), subject.secrets), { cause: error });
     }
   }
 }

@@ -1,8 +1,8 @@
 import { pointsOnly } from '../shared/bitrix24/event-id.js';
 import type { Issue } from '../shared/bitrix24/event.js';
 import { toBitrixEvent } from '../shared/bitrix24/to-event.js';
-import { readDelivery, type Delivery } from '../shared/delivery.js';
-import { JobError, codeOf } from '../shared/errors.js';
+import { KEPT_BYTES_MAX, readDelivery, type Delivery } from '../shared/delivery.js';
+import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
 import { logFields, type Subject } from './attempt.js';
@@ -44,7 +44,7 @@ export class Deliver {
   async process(job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
     const startedAtMs = this.deps.now();
     const delivery = readDelivery(job.data);
-    const result = await this.verifyAndRun(delivery, job, signal);
+    const result = forgettingLarge(delivery, await this.verifyAndRun(delivery, job, signal));
     this.logResult({ delivery, result, isFirstRun: job.isFirstRun, durationMs: this.deps.now() - startedAtMs });
     return result;
   }
@@ -52,7 +52,7 @@ export class Deliver {
   private async verifyAndRun(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
     const verification = await this.deps.verifier.verify(delivery);
     if (verification.kind !== 'portal-unknown' && !job.isFirstRun) {
-      await this.deps.parking.leave(delivery.auth.memberId, delivery.id);
+      await this.deps.parking.leave({ memberId: delivery.auth.memberId, jobId: delivery.id, bytes: delivery.bytes });
     }
     switch (verification.kind) {
       case 'forged':
@@ -72,8 +72,9 @@ export class Deliver {
   }
 
   private async park(delivery: Delivery): Promise<Result> {
+    const { id: jobId, bytes } = delivery;
     const { memberId } = delivery.auth;
-    const parked = await this.deps.parking.park(memberId, delivery.id);
+    const parked = await this.deps.parking.park({ memberId, jobId, bytes });
     switch (parked.kind) {
       case 'until':
         // The portal may have been installed between the look at it and the parking; its release did not see this job.
@@ -81,7 +82,9 @@ export class Deliver {
           return { kind: 'postponed', untilMs: this.deps.now() };
         return { kind: 'postponed', untilMs: parked.atMs };
       case 'ended':
-        await this.deps.parking.leave(memberId, delivery.id);
+        await this.deps.parking.leave({ memberId, jobId, bytes });
+        if (!(await this.deps.parking.keepAsFailed({ jobId, bytes })))
+          return this.reject(delivery, new JobError('PORTAL_UNKNOWN'));
         return failed(new JobError('PORTAL_UNKNOWN'));
       case 'full':
         return this.reject(delivery, new JobError('PORTAL_UNKNOWN', 'too many events of unknown portals wait'));
@@ -145,7 +148,10 @@ export class Deliver {
         return logger.info({ event: `delivery.${result.outcome}`, ...line }, result.outcome);
       case 'failed': {
         const { reason } = result;
-        return logger.error({ event: 'delivery.failed', ...line, code: codeOf(reason), reason }, 'failed for good');
+        return logger.error(
+          { event: 'delivery.failed', ...line, code: codeOfReason(reason), reason },
+          'failed for good',
+        );
       }
       case 'postponed':
         return logger[isFirstRun ? 'info' : 'debug'](
@@ -159,6 +165,10 @@ export class Deliver {
         result satisfies never;
     }
   }
+}
+
+function forgettingLarge(delivery: Delivery, result: Result): Result {
+  return result.kind === 'finished' && delivery.bytes > KEPT_BYTES_MAX ? { ...result, isForgotten: true } : result;
 }
 
 function failed(error: JobError): Result {

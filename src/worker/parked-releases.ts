@@ -1,3 +1,4 @@
+import { errorMessage } from '../shared/caught-error.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../shared/logger.js';
 import { portalSavedChannel } from '../shared/portals.js';
@@ -31,7 +32,7 @@ export async function startParkedReleases(deps: ParkedReleasesDeps): Promise<Par
   subscriber.on('error', () => undefined);
   subscriber.on('message', (_channel, memberId) => {
     release(deps, memberId).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : 'not an Error';
+      const reason = errorMessage(error);
       deps.logger.warn({ event: 'parked.not_released', memberId, reason }, 'looked at again within a minute');
     });
   });

@@ -1,9 +1,9 @@
-import type { Delivery } from '../shared/delivery.js';
+import { KEPT_BYTES_MAX, type Delivery } from '../shared/delivery.js';
 import type { RejectedQueue } from '../shared/queues.js';
 
 /**
  * Forgeries, kept for a person to look at, in a queue of their own: however many there are, they push no true failure out.
- * Each becomes a failed job there, of which the newest are kept; beyond a bound of those that still wait they are only counted.
+ * Large ones are kept without what they say. Each becomes a failed job there, of which the newest are kept; beyond a bound of those that still wait they are only counted.
  */
 export interface Rejections {
   add(delivery: Delivery, reason: string): Promise<void>;
@@ -23,7 +23,9 @@ export function createRejections(deps: { queue: RejectedQueue; now: () => number
       }
       if (waiting >= REJECTED_MAX) return;
       waiting += 1;
-      await deps.queue.add(delivery.name, { delivery, reason }, { jobId: delivery.id });
+      const { body: _body, ...head } = delivery;
+      const kept = delivery.bytes > KEPT_BYTES_MAX ? head : delivery;
+      await deps.queue.add(delivery.name, { delivery: kept, reason }, { jobId: delivery.id });
     },
   };
 }

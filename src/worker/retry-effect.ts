@@ -1,6 +1,6 @@
 import { toBitrixEvent } from '../shared/bitrix24/to-event.js';
 import { readDelivery } from '../shared/delivery.js';
-import { JobError, codeOf } from '../shared/errors.js';
+import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { EffectJobData } from '../shared/queues.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
@@ -112,7 +112,7 @@ export class RetryEffect {
       effect,
       ...logFields(about),
       attempt: attemptsBefore + job.attemptsMade,
-      code: codeOf(reason),
+      code: codeOfReason(reason),
       reason,
     };
     this.deps.logger.error({ event: 'effect.given_up', ...line }, 'given up; it waits among the failed jobs');

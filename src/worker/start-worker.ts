@@ -53,7 +53,13 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const dispatcher = new Agent({ connect: { timeout: 10_000 }, maxHeaderSize: 65_536 });
   const sealer = createSealer(secretKeys);
   const effects = buildEffects(config, { redis, keys, logger, dispatcher });
-  const parking = createParkingLot({ redis, keys, waitMs: config.unknownPortalWaitSeconds * 1000, now: Date.now });
+  const parking = createParkingLot({
+    redis,
+    keys,
+    waitMs: config.unknownPortalWaitSeconds * 1000,
+    keepFailedMs: config.keepFailedSeconds * 1000,
+    now: Date.now,
+  });
   const consumers = startConsumers(config, {
     redis,
     keys,

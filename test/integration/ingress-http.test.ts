@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { APPLICATION_TOKEN, FIXTURE_NAMES, formBody } from '../support/deliveries.js';
@@ -139,6 +140,8 @@ describe('what cannot be read', () => {
   });
 });
 
+const CHUNK = `4000\r\n${'a'.repeat(0x4000)}\r\n`;
+
 describe('what is not taken', () => {
   it.each(['GET', 'PUT', 'DELETE', 'OPTIONS'])('answers 405 to %s, and names POST', async (method) => {
     const response = await fetch(await startIngress(), { method });
@@ -176,8 +179,7 @@ describe('what is not taken', () => {
   it('answers 413 while a body without a length is still being sent, and ends the connection', async () => {
     const sender = await RawSender.connect(await startIngress({ BODY_BYTES_MAX: '65536' }));
     sender.write(`${HEAD}transfer-encoding: chunked\r\n\r\n`);
-    const chunk = `4000\r\n${'a'.repeat(0x4000)}\r\n`;
-    const timer = setInterval(() => sender.write(chunk), 1);
+    const timer = setInterval(() => sender.write(CHUNK), 1);
     try {
       expect(await sender.answer()).toMatchObject({ status: 413, body: { error: 'body_too_large' } });
       await sender.ended();
@@ -185,6 +187,18 @@ describe('what is not taken', () => {
       clearInterval(timer);
     }
     expect(await bench.journalled()).toEqual([]);
+  });
+
+  it('resets no connection on which a body that is too large still comes: the answer would be lost with it', async () => {
+    const sender = await RawSender.connect(await startIngress({ BODY_BYTES_MAX: '65536' }));
+    sender.write(`${HEAD}transfer-encoding: chunked\r\n\r\n${CHUNK.repeat(5)}`);
+    await sender.answer();
+    for (let count = 0; count < 20; count += 1) {
+      sender.write(CHUNK);
+      await sleep(5);
+    }
+    expect(sender.isReset).toBe(false);
+    sender.destroy();
   });
 
   it('asks for the body only after the head was looked at', async () => {

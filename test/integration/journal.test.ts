@@ -121,7 +121,7 @@ if (!isRoot) process.stderr.write('skipped: the journal on a full disk (needs ro
   /** Until a write fails for want of room. */
   async function fillDisk(process: JournalProcess): Promise<void> {
     await writeFile(join(mountPoint, 'ballast'), Buffer.alloc(64 * 1024 * 1024)).catch(() => undefined);
-    await waitUntil('a write fails', async () => (await process.append('x'.repeat(5000), 10)) < 10);
+    await waitUntil('a write fails', async () => (await process.append('x'.repeat(100), 10)) < 10);
   }
 
   async function makeRoom(process: JournalProcess): Promise<void> {

@@ -69,6 +69,15 @@ describe('a delivery that does not verify', () => {
     expect(await bench.outcomeOf(await bench.deliver('ONIMCONNECTORMESSAGEADD'))).toBe('done');
   });
 
+  it('and is large is kept without what it says, and not among the completed', async () => {
+    await bench.start();
+    const changes = { 'auth[application_token]': 'forged' };
+    const forged = await bench.deliver('ONIMCONNECTORMESSAGEADD', changes, { bytes: 20_000 });
+    await waitUntil('it is among the rejected', async () => (await bench.rejected.getFailedCount()) === 1);
+    expect((await bench.rejected.getFailed())[0]?.data.delivery).not.toHaveProperty('body');
+    await waitUntil('it is forgotten', async () => (await bench.deliveries.getJobState(forged.id)) === 'unknown');
+  });
+
   it('because its portal is not known is parked, and released at once when it is', async () => {
     await bench.start();
     const delivery = await bench.deliver('ONIMCONNECTORMESSAGEADD', { 'auth[member_id]': 'new-portal' });

@@ -50,5 +50,5 @@ export function deliveryOf(sealer: Sealer, name: string, changes: Readonly<Recor
   const id = randomUUID();
   const eventId = eventIdOf({ memberId: auth.memberId, name: eventName, handlerId, ts, fingerprint }, 'content');
   const seal = sealSecrets(sealer, secrets, { id, auth });
-  return { v: DELIVERY_VERSION, id, eventId, receivedAtMs: Date.now(), ...envelope, seal };
+  return { v: DELIVERY_VERSION, id, eventId, receivedAtMs: Date.now(), bytes: 1000, ...envelope, seal };
 }

@@ -14,6 +14,7 @@ export class RawSender {
   readonly #news = new EventEmitter();
   #received = '';
   #isEnded = false;
+  #isReset = false;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -25,7 +26,13 @@ export class RawSender {
       this.#isEnded = true;
       this.#news.emit('news');
     };
-    socket.on('end', end).on('close', end).on('error', end);
+    socket
+      .on('end', end)
+      .on('close', end)
+      .on('error', () => {
+        this.#isReset = true;
+        end();
+      });
   }
 
   static async connect(url: string): Promise<RawSender> {
@@ -38,6 +45,11 @@ export class RawSender {
   /** True where the system took all of it. */
   write(text: string | Buffer): boolean {
     return this.#socket.writable && this.#socket.write(text);
+  }
+
+  /** The other side has thrown away what was sent to it, and perhaps what it had sent. */
+  get isReset(): boolean {
+    return this.#isReset;
   }
 
   /** The next whole answer. */

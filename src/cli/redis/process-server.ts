@@ -3,7 +3,8 @@ import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findFreePort } from '../free-port.js';
-import { messageOf, StartError } from '../start-error.js';
+import { errorMessage } from '../../shared/caught-error.js';
+import { StartError } from '../start-error.js';
 import type { RunningServer } from './find-running.js';
 import { writeInstance } from './instance-file.js';
 import { isAlive, signalProcess } from './process-identity.js';
@@ -41,7 +42,7 @@ export async function startProcessServer(start: ProcessStart): Promise<RedisServ
     } catch (error) {
       // Between finding a free port and listening on it another program may take it.
       const isWorthAnother = start.port === undefined && attempt < PORT_ATTEMPTS_MAX;
-      if (!isWorthAnother || !messageOf(error).includes('Address already in use')) throw error;
+      if (!isWorthAnother || !errorMessage(error).includes('Address already in use')) throw error;
     }
   }
 }
@@ -116,7 +117,7 @@ async function withLog(cause: unknown, binary: string, dir: string): Promise<Sta
   const logFile = join(dir, 'redis.log');
   const log = await readFile(logFile, 'utf8').catch(() => '');
   const end = log.trimEnd().split('\n').slice(-10).join('\n  ');
-  return new StartError(`${binary} did not start: ${messageOf(cause)}; the end of ${logFile}:\n  ${end}`);
+  return new StartError(`${binary} did not start: ${errorMessage(cause)}; the end of ${logFile}:\n  ${end}`);
 }
 
 /** Takes over a server that an earlier run left; it was checked to work on our files. */

@@ -1,7 +1,8 @@
 import { mkdir, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceLock } from '../instance-lock.js';
-import { messageOf, StartError } from '../start-error.js';
+import { errorMessage } from '../../shared/caught-error.js';
+import { StartError } from '../start-error.js';
 import { containerName, dockerAnswers, startDockerServer } from './docker-server.js';
 import { findRunning } from './find-running.js';
 import { readInstance } from './instance-file.js';
@@ -46,7 +47,7 @@ export async function provideRedis(provision: RedisProvision): Promise<RedisServ
       if (server) return told(server, provision);
     } catch (error) {
       if (signal?.aborted) throw error;
-      reasons.push(messageOf(error));
+      reasons.push(errorMessage(error));
     }
   }
   throw nothingFound(keeper, dir, reasons);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { codeOf, messageOf, StartError } from '../start-error.js';
+import { errorCode, errorMessage } from '../../shared/caught-error.js';
+import { StartError } from '../start-error.js';
 
 /** What stands behind a port of this machine, as told over the wire. */
 export type Probe =
@@ -50,8 +51,8 @@ async function identify(redis: Redis): Promise<Probe> {
 }
 
 function explain(error: unknown): Probe {
-  if (codeOf(error) === 'ECONNREFUSED') return { state: 'refused' };
-  const isTimeout = codeOf(error) === 'ETIMEDOUT' || /timed? ?out/i.test(messageOf(error));
+  if (errorCode(error) === 'ECONNREFUSED') return { state: 'refused' };
+  const isTimeout = errorCode(error) === 'ETIMEDOUT' || /timed? ?out/i.test(errorMessage(error));
   return { state: isTimeout ? 'silent' : 'stranger' };
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { provideRedis, type RedisProvision } from '../redis/provide-redis.js';
 import type { RedisServer } from '../redis/redis-server.js';
-import { messageOf } from '../start-error.js';
+import { errorMessage } from '../../shared/caught-error.js';
 import { whenAborted } from './stop-signals.js';
 
 export interface KeptRedis {
@@ -48,7 +48,7 @@ async function bringBack(provision: RedisProvision, signal: AbortSignal): Promis
     try {
       return await provideRedis(provision);
     } catch (error) {
-      if (!signal.aborted) provision.say(`Redis is not back: ${messageOf(error)}`);
+      if (!signal.aborted) provision.say(`Redis is not back: ${errorMessage(error)}`);
     }
   }
   return undefined;

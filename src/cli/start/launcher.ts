@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig, type Config } from '../../shared/config.js';
 import { takeInstanceLock } from '../instance-lock.js';
-import { messageOf, StartError } from '../start-error.js';
+import { errorMessage } from '../../shared/caught-error.js';
+import { StartError } from '../start-error.js';
 import { bannerLines } from './banner.js';
 import { childEnvironment, createDemoPortal, createForwardSecret } from './demo-portal.js';
 import { startDemoReceiver } from './demo-receiver.js';
@@ -47,7 +48,7 @@ export async function launch(deps: LauncherDeps): Promise<number> {
   } catch (error) {
     return deps.signals.stop.aborted ? 0 : report(error, say);
   } finally {
-    for (const step of undo.toReversed()) await step().catch((error: unknown) => say(messageOf(error)));
+    for (const step of undo.toReversed()) await step().catch((error: unknown) => say(errorMessage(error)));
     say('stopped');
   }
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, messageOf, StartError } from '../start-error.js';
+import { errorCode, errorMessage } from '../../shared/caught-error.js';
+import { StartError } from '../start-error.js';
 
 export interface ListenCheck {
   readonly host: string;
@@ -23,7 +24,7 @@ export async function requireListenable(check: ListenCheck): Promise<void> {
     signal.throwIfAborted();
     const error = await tryToListen(host, port);
     if (error === undefined) return;
-    if (codeOf(error) !== 'EADDRINUSE' || Date.now() >= deadlineMs) throw refusal(error, host, port);
+    if (errorCode(error) !== 'EADDRINUSE' || Date.now() >= deadlineMs) throw refusal(error, host, port);
     if (isFirst) say(`port ${port} is still taken; the run before was killed, so this waits up to 10 s for it to end`);
     await sleep(100);
   }
@@ -38,7 +39,7 @@ function tryToListen(host: string, port: number): Promise<Error | undefined> {
 }
 
 function refusal(error: Error, host: string, port: number): StartError {
-  switch (codeOf(error)) {
+  switch (errorCode(error)) {
     case 'EADDRINUSE':
       return new StartError(
         `API_PORT: another program listens on port ${port} of ${host} already; stop it, or set API_PORT to a free port`,
@@ -46,6 +47,6 @@ function refusal(error: Error, host: string, port: number): StartError {
     case 'EACCES':
       return new StartError(`API_PORT: this user may not listen on port ${port}; set API_PORT to 1024 or more`);
     default:
-      return new StartError(`API_HOST: cannot listen on ${host}, port ${port}: ${messageOf(error)}`);
+      return new StartError(`API_HOST: cannot listen on ${host}, port ${port}: ${errorMessage(error)}`);
   }
 }

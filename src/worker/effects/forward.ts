@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import { request, type Dispatcher } from 'undici';
 import { forwardBody } from '../../shared/bitrix24/forward-body.js';
-import { errorCode } from '../../shared/error-code.js';
+import { errorCode } from '../../shared/caught-error.js';
 import { JobError, type JobErrorCode } from '../../shared/errors.js';
 import type { Destination } from '../destination.js';
 import type { Effect, EffectRun } from './effect.js';
