@@ -26,7 +26,7 @@ export function decodeForm(bytes: Buffer, bounds: BodyBounds): DecodeResult {
   const text = textIn(bytes);
   if (typeof text !== 'string') return refuse(text.problem);
   if (countParameters(text) > bounds.parametersMax) return refuse(tooMany(bounds));
-  const fields = qs.parse(text, flatFormOptions(bounds));
+  const fields = qs.parse(text, flatFormOptions());
   const tree: Tree = {};
   for (const key of Object.keys(fields)) {
     const path = pathOf(key);
@@ -63,9 +63,9 @@ function countParameters(text: string): number {
   return count;
 }
 
-function flatFormOptions({ depthMax }: BodyBounds): qs.IParseOptions<qs.BooleanOptional> {
+function flatFormOptions(): qs.IParseOptions<qs.BooleanOptional> {
   const decodePercent = createPercentDecoder();
-  const numbering: Numbering = { counters: new Map(), depthMax };
+  const counters = new Map<string, number>();
   return {
     depth: 0,
     // Counted already; qs would cut off the rest.
@@ -75,24 +75,16 @@ function flatFormOptions({ depthMax }: BodyBounds): qs.IParseOptions<qs.BooleanO
     // `constructor` is an own key like any other; qs drops `__proto__` nevertheless.
     allowPrototypes: true,
     decoder: (part, ...[, , type]) =>
-      type === 'key' ? numberEmptyBrackets(decodePercent(part), numbering) : decodePercent(part),
+      type === 'key' ? numberEmptyBrackets(decodePercent(part), counters) : decodePercent(part),
   };
-}
-
-interface Numbering {
-  /** The next number of each place, by the key up to it. */
-  readonly counters: Map<string, number>;
-  readonly depthMax: number;
 }
 
 const EMPTY_BRACKETS = '[]';
 
 /** Like PHP, gives `a[]` the next number at this place. */
-function numberEmptyBrackets(key: string, { counters, depthMax }: Numbering): string {
+function numberEmptyBrackets(key: string, counters: Map<string, number>): string {
   if (!key.includes(EMPTY_BRACKETS)) return key;
   const [first = '', ...others] = key.split(EMPTY_BRACKETS);
-  // Too deep in any case; and the place is spelled out anew for each of them.
-  if (others.length > depthMax) return key;
   let place = first;
   for (const part of others) {
     const index = counters.get(place) ?? 0;

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import type { Config } from '../shared/config.js';
@@ -27,8 +27,10 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const TIMEOUTS_CHECKED_EVERY_MS = 1000;
 const CONNECTIONS_MAX = 10_000;
-/** For requests under way at a stop: all but slow bodies are answered at once. */
-const STOP_MS = 5000;
+/** At a stop, for a request that is on its way on an idle connection. */
+const IDLE_MS = 1000;
+/** And for requests under way: all but slow bodies are answered at once. */
+const STOP_MS = 3000;
 const GREETING = 'Bitrix24 event ingress: POST events to the path that EVENTS_PATH names.\n';
 
 /** @throws where the port is taken, with the name of its variable. */
@@ -119,17 +121,26 @@ function listen(server: Server, { apiHost, apiPort }: ServerDeps['config']): Pro
   });
 }
 
+/**
+ * Node's own `close` of an HTTP server cuts idle connections at once, and with them a request that is already on its way there: one
+ * that this sender would never repeat. So idle ones are left for a moment; whatever comes on them is answered as the last.
+ */
 async function stop(server: Server, underWay: ReadonlySet<ServerResponse>): Promise<void> {
-  // Node closes the idle connections, and would keep those that become idle later.
   for (const response of underWay) sayClose(response);
   server.prependListener('request', (_request, response) => sayClose(response));
   const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
+    NetServer.prototype.close.call(server, () => resolve());
   });
-  const giveUp = new AbortController();
-  await Promise.race([closed, sleep(STOP_MS, undefined, { signal: giveUp.signal }).catch(() => undefined)]);
-  giveUp.abort();
+  await settledWithin(closed, IDLE_MS);
+  server.closeIdleConnections();
+  await settledWithin(closed, STOP_MS);
   server.closeAllConnections();
+}
+
+async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise<void> {
+  const giveUp = new AbortController();
+  await Promise.race([promise, sleep(timeoutMs, undefined, { signal: giveUp.signal }).catch(() => undefined)]);
+  giveUp.abort();
 }
 
 function sayClose(response: ServerResponse): void {

@@ -51,15 +51,8 @@ function openJournals(): Promise<Journals> {
 
 async function startDrain(options: { readonly holdMs?: number } = {}): Promise<void> {
   const onFatal = (error: Error): void => void events.push(error.name);
-  drain = await Drain.start({
-    journals,
-    redisUrl: server.url,
-    queuePrefix: PREFIX,
-    secretKeys,
-    logger,
-    onFatal,
-    ...options,
-  });
+  const deps = { journals, redisUrl: server.url, queuePrefix: PREFIX, secretKeys, logger, onFatal };
+  drain = await Drain.start({ ...deps, ...options });
 }
 
 /** Journals that many deliveries, and answers their ids in order. */
@@ -69,7 +62,7 @@ async function journal(count: number): Promise<string[]> {
   return ids;
 }
 
-/** With a connection of the test's own: BullMQ's list of what waits, the oldest first. */
+/** BullMQ's list of what waits, the oldest first. */
 async function waitingIds(): Promise<string[]> {
   return withRedis(async (redis) => (await redis.lrange(`${PREFIX}:deliveries:wait`, 0, -1)).toReversed());
 }

@@ -119,9 +119,9 @@ if (!isRoot) process.stderr.write('skipped: the journal on a full disk (needs ro
   });
 
   /** Until a write fails for want of room. */
-  async function fillDisk(process: JournalProcess): Promise<void> {
+  async function fillDisk(writer: JournalProcess): Promise<void> {
     await writeFile(join(mountPoint, 'ballast'), Buffer.alloc(64 * 1024 * 1024)).catch(() => undefined);
-    await waitUntil('a write fails', async () => (await process.append('x'.repeat(100), 10)) < 10);
+    await waitUntil('a write fails', async () => (await writer.append('x'.repeat(100), 10)) < 10);
   }
 
   async function makeRoom(process: JournalProcess): Promise<void> {
@@ -131,6 +131,8 @@ if (!isRoot) process.stderr.write('skipped: the journal on a full disk (needs ro
 
   it('has each of 200 records that were acknowledged after there was room again, after kill -9', async () => {
     const writer = await startProcess();
+    // The first write that finds no room must be cut in the middle: the loss of what comes behind it depends on that.
+    await writer.append('before', 10);
     await fillDisk(writer);
     await makeRoom(writer);
 
@@ -144,6 +146,23 @@ if (!isRoot) process.stderr.write('skipped: the journal on a full disk (needs ro
       .flat()
       .filter((text) => !records.has(text));
     expect(lost).toEqual([]);
+  });
+
+  it('loses nothing where a neighbour takes its folder over while it is closed', async () => {
+    const neighbour = await startProcess();
+    const writer = await startProcess();
+    await writer.append('before', 10);
+    await fillDisk(writer);
+    await makeRoom(writer);
+    await writer.append('after', 10);
+    await writer.kill();
+
+    const expected = [...numbered('before', 10), ...numbered('after', 10)];
+    await waitUntil('the neighbour has all of them', async () => {
+      const records = new Set(await neighbour.adoptAndRead());
+      return expected.every((text) => records.has(text));
+    });
+    expect(await neighbour.append('own', 1)).toBe(1);
   });
 
   it('believes nothing after a deletion that failed until it was opened anew', async () => {

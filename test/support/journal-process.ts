@@ -28,7 +28,7 @@ export class JournalProcess {
     await this.#ask(`appendText ${encodeURIComponent(text)}`);
   }
 
-  /** Adopts what is free, and answers all records it can read, its own last. */
+  /** Looks a few times for what is free, and answers all records it can read, its own last. */
   async adoptAndRead(): Promise<readonly string[]> {
     return JSON.parse(await this.#ask('read')) as string[];
   }
@@ -63,6 +63,7 @@ function codeOf(dataDir: string): string {
   return `
 import { createInterface } from 'node:readline';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Journals } from './dist/api/journals.js';
 const logger = pino({ level: 'silent' });
@@ -89,6 +90,7 @@ const answers = {
     return 'done';
   },
   async read() {
+    await sleep(300);
     const all = [];
     for (const source of journals.sources) all.push(...(await readAll(source)));
     return JSON.stringify(all);

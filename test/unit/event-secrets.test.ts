@@ -82,7 +82,8 @@ describe('secrets', () => {
 
   it('are not made of what stands in the open by right, if a new field repeats it', () => {
     const repeated = { portal: AUTH.domain, rest: AUTH.client_endpoint, id: AUTH.member_id, until: AUTH.expires };
-    const envelope = withAuth(repeated);
+    const envelope = envelopeOf({ ...BODY, auth: { ...AUTH, ...repeated }, data: repeated });
+    expect(envelope.body).toStrictEqual({ state: 'open', payload: repeated });
     expect(envelope.auth).toStrictEqual(envelopeOf(BODY).auth);
     expect(envelope.secrets.auth).toMatchObject(repeated);
   });
@@ -151,6 +152,10 @@ describe('secrets', () => {
       data: 'q=a%2Fb%20c%2Bd%2Fe%20f',
     });
     expect(spelled.body).toMatchObject({ payload: 'q=[sealed]' });
+  });
+
+  it('are not seen in an empty field, whatever its name', () => {
+    expect(withData({ TOKEN: '' })).toMatchObject({ body: { payload: { TOKEN: '' } }, secrets: { data: {} } });
   });
 
   it('that contain one another are cut out whole', () => {

@@ -167,6 +167,12 @@ describe('data', () => {
     });
   });
 
+  it('loses a __proto__ on the way', () => {
+    const { body } = withData(JSON.parse('{"__proto__":{"x":1},"n":1}'));
+    expect(JSON.stringify(body)).toBe('{"state":"open","payload":{"n":"1"}}');
+    expect((body as { payload: { x?: string } }).payload.x).toBeUndefined();
+  });
+
   it('is typed if a known event fits, and quarantined with all of it if not', () => {
     expect(withData(107, 'OnImConnectorLineDelete').body).toStrictEqual({ state: 'typed', payload: { line: 107 } });
     expect(withData({ x: 'y' }, 'ONIMCONNECTORLINEDELETE').body).toStrictEqual({
@@ -201,6 +207,7 @@ describe('the fingerprint', () => {
     ],
     [{ a: '1\n1:b=1:2' }, { a: '1', b: '2' }],
     [{ a: { b: '1' } }, { 'a1:b': '1' }],
+    [{ a: { bc: '1' } }, { ab: { c: '1' } }],
     ['107', { line: '107' }],
   ])('tells %j from %j', (one, other) => {
     expect(fingerprint(one)).not.toBe(fingerprint(other));
