@@ -128,6 +128,20 @@ describe('messages', () => {
     expect(added(message)).toStrictEqual(addedMessage(expected));
   });
 
+  it('takes the list of messages under its older name DATA', () => {
+    const message = {
+      im: { chat_id: '1807', message_id: '86501' },
+      message: { id: ['a'] },
+      chat: { id: 'channel-123' },
+    };
+    const result = parsePayload('ONIMCONNECTORMESSAGEDELETE', {
+      CONNECTOR: 'myconnector',
+      LINE: '107',
+      DATA: [message],
+    });
+    expect(result).toMatchObject({ ok: true, payload: { messages: [{ message: { id: ['a'] } }] } });
+  });
+
   it('takes a message without a body of its own', () => {
     const { message: _, ...rest } = MESSAGE;
     expect(payloadOf('ONIMCONNECTORMESSAGEADD', { ...ADDED, MESSAGES: [rest] })).toStrictEqual(addedMessage({}));

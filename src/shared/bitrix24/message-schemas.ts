@@ -46,9 +46,9 @@ const deleted = record({ ...addressed, message: record({ id: texts }, spoken) })
 
 const source = { connector: connectorId, line: lineNumber };
 
-export const messageAdd = record({ ...source, messages: listOf(added, { min: 1 }) });
-export const messageUpdate = record({ ...source, messages: listOf(updated, { min: 1 }) });
-export const messageDelete = record({ ...source, messages: listOf(deleted, { min: 1 }) });
+export const messageAdd = messagesOf(added);
+export const messageUpdate = messagesOf(updated);
+export const messageDelete = messagesOf(deleted);
 
 const dialog = record({
   connector: record(
@@ -73,6 +73,20 @@ export const statusDelete = record(source);
 
 /** A bare number on the wire; some senders wrap it. */
 export const lineDelete = z.preprocess((data) => (isMap(data) ? data : { line: data }), record({ line: lineNumber }));
+
+function messagesOf<Message extends z.ZodType>(message: Message) {
+  return z.preprocess(withListNamedMessages, record({ ...source, messages: listOf(message, { min: 1 }) }));
+}
+
+/** Older portals call the list DATA (https://dev.1c-bitrix.ru/rest_help/imconnector/events/onImconnectormessagedelete.php). */
+function withListNamedMessages(value: unknown): unknown {
+  if (!isMap(value)) return value;
+  const keys = new Map(Object.keys(value).map((key) => [key.toLowerCase(), key]));
+  const older = keys.get('data');
+  if (older === undefined || keys.has('messages')) return value;
+  const { [older]: messages, ...rest } = value;
+  return { ...rest, messages };
+}
 
 const SIZE_FIELDS = new Set(['size', 'width', 'height']);
 
