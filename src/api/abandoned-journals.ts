@@ -1,5 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 import type { RecordSource } from './journal.js';
 import { JournalFolder, JournalFolderError } from './journal-folder.js';
@@ -101,7 +102,7 @@ export class AbandonedJournals {
     if (error instanceof JournalFolderError && error.problem !== 'failed') return;
     if (this.#broken.has(path)) return;
     this.#broken.add(path);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     this.#deps.logger.error(
       { event: 'journal.unreadable', journal: path, reason },
       'a journal that was left cannot be opened; trying again until it can',

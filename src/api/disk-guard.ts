@@ -1,5 +1,6 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 
 export interface DiskGuardDeps {
@@ -72,7 +73,7 @@ async function findProblem(deps: DiskGuardDeps): Promise<string | undefined> {
     const bytes = await folderBytes(deps.dir);
     return bytes > deps.bytesMax ? `JOURNAL_BYTES_MAX: the journals take ${bytes} bytes` : undefined;
   } catch (error) {
-    return `the disk cannot be looked at: ${error instanceof Error ? error.message : String(error)}`;
+    return `the disk cannot be looked at: ${errorMessage(error)}`;
   }
 }
 

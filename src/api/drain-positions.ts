@@ -1,3 +1,4 @@
+import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 import { DrainPosition } from './drain-position.js';
 import { StorageError, type RecordSource } from './journal.js';
@@ -110,7 +111,7 @@ export class DrainPositions {
       return await source.read(after);
     } catch (error) {
       if (error instanceof StorageError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorMessage(error);
       if (!this.#unreadable.has(source))
         this.#deps.logger.error(
           { event: 'journal.unreadable', journal: source.id, reason },

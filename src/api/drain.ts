@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../shared/caught-error.js';
 import { ConfigError } from '../shared/config.js';
 import type { Delivery } from '../shared/delivery.js';
 import { createKeys } from '../shared/keys.js';
@@ -183,7 +184,7 @@ export class Drain {
       return;
     }
     if (this.#failures === 0) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorMessage(error);
       this.#deps.logger.warn(
         { event: 'drain.failing', reason },
         'events cannot be moved to Redis; they wait in the journal',

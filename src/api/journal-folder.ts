@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import { errorCode } from '../shared/caught-error.js';
 
 /** A record with its place in the order of one folder; sequences begin at 1 and only grow. */
 export interface JournalRecord {
@@ -146,7 +147,7 @@ async function syncFolder(path: string): Promise<void> {
 
 function problemOf(error: unknown): FolderProblem {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') return 'held';
+  if (errorCode(cause) === 'LEVEL_LOCKED') return 'held';
   const reason = reasonOf(cause);
   return /does not exist|No such file or directory|error_if_exists/.test(reason) ? 'missing' : 'failed';
 }

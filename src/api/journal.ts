@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 import { JournalFolder, JournalFolderError, type JournalRecord, type Progress } from './journal-folder.js';
 
@@ -152,7 +153,7 @@ export class Journal {
   #fail(error: unknown): void {
     if (this.#state !== 'open') return;
     this.#state = 'reopening';
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     this.#deps.logger.warn({ event: 'journal.failed', reason }, 'a write to the journal failed; opening it anew');
     this.#rejectWaiting(new StorageError('an earlier write failed', { cause: error }));
     this.#reopened = this.#reopen();

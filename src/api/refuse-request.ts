@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, Request } from 'express';
+import { errorMessage } from '../shared/caught-error.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import { answerEarly } from './http-answer.js';
@@ -59,7 +60,7 @@ function createUnavailableLog(logger: Logger): (error: unknown) => void {
     count = 0;
   };
   return (error) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     if (!(error instanceof StorageError))
       logger.error({ event: 'delivery.failed', reason }, 'a request failed in a way that is not known');
     count += 1;

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
 import { request } from 'undici';
+import { errorMessage } from '../shared/caught-error.js';
 import { ConfigError, type Config } from '../shared/config.js';
 import type { Logger } from '../shared/logger.js';
 
@@ -73,7 +74,7 @@ export class SenderList {
       return true;
     } catch (error) {
       logger.warn(
-        { event: 'senders.not_refreshed', reason: reasonOf(error) },
+        { event: 'senders.not_refreshed', reason: errorMessage(error) },
         'the published list of senders was not refreshed; the last one stays',
       );
       return false;
@@ -98,7 +99,7 @@ export class SenderList {
       await rename(draft, path);
     } catch (error) {
       logger.warn(
-        { event: 'senders.not_kept', reason: reasonOf(error) },
+        { event: 'senders.not_kept', reason: errorMessage(error) },
         'the published list of senders could not be kept',
       );
     }
@@ -110,7 +111,7 @@ export class SenderList {
     } catch (error) {
       throw new ConfigError([
         `SENDER_IPS: the list that bitrix24 stands for could not be fetched (${PUBLISHED.join(', ')}), and none is kept from before ` +
-          `(${reasonOf(error)}); allow these addresses, or list the senders yourself`,
+          `(${errorMessage(error)}); allow these addresses, or list the senders yourself`,
       ]);
     }
   }
@@ -153,8 +154,4 @@ async function fetchJson(url: string): Promise<unknown> {
   }
   if (statusCode !== 200) throw new Error(`${url} answered ${statusCode}`);
   return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

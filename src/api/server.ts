@@ -13,6 +13,8 @@ export interface ServerDeps extends AcceptEventDeps {
   readonly config: AcceptEventDeps['config'] & Pick<Config, 'apiHost' | 'apiPort' | 'eventsPath' | 'trustProxy'>;
   readonly logger: Logger;
   readonly requestTimeoutMs?: number;
+  /** How long idle connections are left at a stop. */
+  readonly idleMs?: number;
 }
 
 export interface RunningServer {
@@ -41,7 +43,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://${hostOf(deps.config.apiHost)}:${port}${deps.config.eventsPath}`,
-    stop: () => stop(server, underWay),
+    stop: () => stop(server, underWay, deps.idleMs ?? IDLE_MS),
   };
 }
 
@@ -125,13 +127,13 @@ function listen(server: Server, { apiHost, apiPort }: ServerDeps['config']): Pro
  * Node's own `close` of an HTTP server cuts idle connections at once, and with them a request that is already on its way there: one
  * that this sender would never repeat. So idle ones are left for a moment; whatever comes on them is answered as the last.
  */
-async function stop(server: Server, underWay: ReadonlySet<ServerResponse>): Promise<void> {
+async function stop(server: Server, underWay: ReadonlySet<ServerResponse>, idleMs: number): Promise<void> {
   for (const response of underWay) sayClose(response);
   server.prependListener('request', (_request, response) => sayClose(response));
   const closed = new Promise<void>((resolve) => {
     NetServer.prototype.close.call(server, () => resolve());
   });
-  await settledWithin(closed, IDLE_MS);
+  await settledWithin(closed, idleMs);
   server.closeIdleConnections();
   await settledWithin(closed, STOP_MS);
   server.closeAllConnections();

@@ -125,4 +125,18 @@ describe('a stop', () => {
     await stopped;
     expect(await bench.journalled()).toHaveLength(2);
   });
+
+  it('still answers what was on its way on an idle connection when it began', async () => {
+    const url = await startIngress({}, { idleMs: 2000 });
+    const idle = await RawSender.connect(url);
+    idle.write(`${HEAD}content-length: ${EVENT.length}\r\n\r\n${EVENT}`);
+    await idle.answer();
+
+    const stopped = bench.stop();
+    idle.write(`${HEAD}content-length: ${EVENT.length}\r\n\r\n${EVENT}`);
+
+    expect((await idle.answer()).head).toMatch(/^HTTP\/1.1 200[^]*connection: close/i);
+    await stopped;
+    expect(await bench.journalled()).toHaveLength(2);
+  });
 });

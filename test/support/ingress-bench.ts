@@ -25,7 +25,7 @@ export interface IngressBench {
 
 export interface IngressBenchOptions {
   readonly env?: NodeJS.ProcessEnv;
-  readonly deps?: Partial<Pick<ServerDeps, 'journals' | 'requestTimeoutMs' | 'inFlightBytesMax'>>;
+  readonly deps?: Partial<Pick<ServerDeps, 'journals' | 'requestTimeoutMs' | 'inFlightBytesMax' | 'idleMs'>>;
 }
 
 /** The machine that runs the tests may have a full disk. */
@@ -39,7 +39,7 @@ export async function startIngressBench({ env = {}, deps = {} }: IngressBenchOpt
   const senders = await SenderList.start({ config, logger });
   const journals = await Journals.open({ ...config, logger });
   const sealer = createSealer({ current: toSecretKey(randomBytes(32)), previous: [] });
-  const server = await startServer({ config, senders, journals, sealer, logger, ...deps });
+  const server = await startServer({ config, senders, journals, sealer, logger, idleMs: 10, ...deps });
   return {
     url: server.url,
     lines,
