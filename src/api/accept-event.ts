@@ -6,7 +6,7 @@ import type { Config } from '../shared/config.js';
 import { DELIVERY_VERSION, type Delivery } from '../shared/delivery.js';
 import type { Logger } from '../shared/logger.js';
 import type { Sealer } from '../shared/sealer.js';
-import { sealSecrets } from '../shared/secrets.js';
+import { sealSecrets } from '../shared/delivery-seal.js';
 import { decodeForm, decodeJson } from './decode-body.js';
 import { answer } from './http-answer.js';
 import { HttpError } from './http-error.js';

@@ -1,5 +1,5 @@
 import { JobError } from '../shared/errors.js';
-import type { Attempts, AttemptResult, Subject } from './attempt.js';
+import type { Attempts, AttemptResult, Subject } from './attempts.js';
 import type { Backoff } from './backoff.js';
 import type { Claims, EffectState } from './claims.js';
 import type { EffectJobs, HandOver } from './effect-jobs.js';

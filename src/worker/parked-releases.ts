@@ -4,7 +4,7 @@ import type { Logger } from '../shared/logger.js';
 import { portalSavedChannel } from '../shared/portals.js';
 import type { DeliveryQueue } from '../shared/queues.js';
 import type { Redis } from '../shared/redis.js';
-import type { ParkingLot } from './parked.js';
+import type { ParkingLot } from './parking-lot.js';
 
 /**
  * Releases the parked events of a portal as soon as one of our processes says that it is known. A message that is lost costs no

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent } from 'undici';
 import type { Config } from '../shared/config.js';
-import { createConnectorStates } from '../shared/connectors.js';
+import { createConnectorStates } from '../shared/connector-states.js';
 import { createKeys, type Keys } from '../shared/keys.js';
 import type { Logger } from '../shared/logger.js';
 import { createPortalStore } from '../shared/portals.js';
@@ -19,21 +19,21 @@ import { DEFAULT_REDIS_URL, connectPatiently, type Redis } from '../shared/redis
 import { createSealer, type Sealer } from '../shared/sealer.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
 import { loadSecretKeys } from '../shared/secret-keys.js';
-import { Attempts } from './attempt.js';
+import { Attempts } from './attempts.js';
 import { createBackoff } from './backoff.js';
 import { createClaims, type Claims } from './claims.js';
-import { Deliver } from './deliver.js';
+import { DeliveryProcessor } from './delivery-processor.js';
 import { createDestination } from './destination.js';
 import { createEffectJobs } from './effect-jobs.js';
 import { connectorStateEffect } from './effects/connector-state.js';
 import type { Effect } from './effects/effect.js';
 import { forwardEffect } from './effects/forward.js';
 import { FirstRun } from './first-run.js';
-import { createParkingLot, type ParkingLot } from './parked.js';
+import { createParkingLot, type ParkingLot } from './parking-lot.js';
 import { startParkedReleases } from './parked-releases.js';
 import { createRejections, REJECTED_MAX } from './rejections.js';
-import { RetryEffect } from './retry-effect.js';
-import { createVerifier } from './verify.js';
+import { EffectProcessor } from './effect-processor.js';
+import { createVerifier } from './verifier.js';
 
 /** Of the slots of a queue, what one destination may take at most: the rest goes on when it hangs. */
 const DESTINATION_SHARE = 0.9;
@@ -123,7 +123,7 @@ interface Parts {
 }
 
 /** The steps of the way of an event, each with what it needs. */
-function buildSteps(config: Config, parts: Parts): { deliver: Deliver; retryEffect: RetryEffect } {
+function buildSteps(config: Config, parts: Parts): { deliver: DeliveryProcessor; retryEffect: EffectProcessor } {
   const { redis, keys, logger, effects } = parts;
   const now = Date.now;
   const portals = createPortalStore({ ...parts, prefix: config.queuePrefix });
@@ -139,14 +139,14 @@ function buildSteps(config: Config, parts: Parts): { deliver: Deliver; retryEffe
     backoff: createBackoff({ baseMs: config.effectBackoffMs, capMs: config.effectBackoffMsMax }),
   };
   const effectJobs = createEffectJobs({ queue: parts.effectQueue, attemptsMax: config.effectAttempts, now });
-  const deliver = new Deliver({
+  const deliver = new DeliveryProcessor({
     ...common,
     parking: parts.parking,
     rejections: createRejections({ queue: parts.rejectedQueue, now }),
     firstRun: new FirstRun({ ...common, effectJobs }),
     laterTwinsRun: config.dedupBy === 'content',
   });
-  return { deliver, retryEffect: new RetryEffect(common) };
+  return { deliver, retryEffect: new EffectProcessor(common) };
 }
 
 function startConsumers(config: Config, parts: Parts): readonly Consumer[] {

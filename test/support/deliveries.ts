@@ -5,7 +5,7 @@ import { parseEnvelope } from '../../src/shared/bitrix24/parse-event.js';
 import { decodeForm } from '../../src/api/decode-body.js';
 import { DELIVERY_VERSION, type Delivery } from '../../src/shared/delivery.js';
 import type { Sealer } from '../../src/shared/sealer.js';
-import { sealSecrets } from '../../src/shared/secrets.js';
+import { sealSecrets } from '../../src/shared/delivery-seal.js';
 
 /** All that the tests were given by name, `ONIMCONNECTORMESSAGEADD.files`, as the sender sends it. */
 export function formBody(name: string, changes: Readonly<Record<string, string>> = {}): string {

@@ -1,6 +1,6 @@
 import type { JsonValue, OpenAuth } from './event.js';
 import { wholeNumberOf } from './schema-parts.js';
-import { holdsSecret, isSecretName, type SecretValues, secretValuesOf } from './secrets.js';
+import { holdsSecret, isSecretName, type SecretValues, secretValuesOf } from './redact-secrets.js';
 
 type Fields = Readonly<Record<string, JsonValue>>;
 

@@ -3,7 +3,7 @@ import { isKnownEventName, type Issue, type JsonValue, type OpenAuth, type Parse
 import { namedSecretsOf, splitAuth } from './open-auth.js';
 import { parsePayload } from './payload-schemas.js';
 import { isMap, wholeNumberOf } from './schema-parts.js';
-import { holdsSecret, sealData } from './secrets.js';
+import { holdsSecret, sealData } from './redact-secrets.js';
 import { fingerprintOf, wireFormOf } from './wire-form.js';
 
 /** One event as it came, in its parts; `secrets` is the only part that holds any. */

@@ -1,5 +1,5 @@
 import type { BitrixEvent } from '../../shared/bitrix24/event.js';
-import type { ConnectorChange, ConnectorStates } from '../../shared/connectors.js';
+import type { ConnectorChange, ConnectorStates } from '../../shared/connector-states.js';
 import type { Effect } from './effect.js';
 
 /** Keeps in mind which connectors are on: off by a deletion, on again by a later message or dialog. */

@@ -4,13 +4,13 @@ import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { EffectJobData } from '../shared/queues.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
-import { logFields, type Attempts, type Subject } from './attempt.js';
+import { logFields, type Attempts, type Subject } from './attempts.js';
 import type { Backoff } from './backoff.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
-import type { Verifier } from './verify.js';
+import type { Verifier } from './verifier.js';
 
-export interface RetryEffectDeps {
+export interface EffectProcessorDeps {
   readonly logger: Logger;
   readonly verifier: Verifier;
   readonly claims: Claims;
@@ -32,8 +32,8 @@ type About = Pick<Subject, 'delivery' | 'eventId'>;
  * Its age is looked at when the next attempt is planned and not when one begins, so that a person who retries an old failure
  * gets an attempt.
  */
-export class RetryEffect {
-  constructor(private readonly deps: RetryEffectDeps) {}
+export class EffectProcessor {
+  constructor(private readonly deps: EffectProcessorDeps) {}
 
   async process(job: Job, signal: AbortSignal): Promise<Result> {
     const { delivery, secrets } = this.deps.verifier.verifiedBefore(readDelivery(job.data.delivery));

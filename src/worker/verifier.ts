@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Delivery, Secrets } from '../shared/delivery.js';
 import type { PortalStore } from '../shared/portals.js';
 import type { Sealer } from '../shared/sealer.js';
-import { openSecrets } from '../shared/secrets.js';
+import { openSecrets } from '../shared/delivery-seal.js';
 
 declare const verified: unique symbol;
 

@@ -5,16 +5,16 @@ import { KEPT_BYTES_MAX, readDelivery, type Delivery } from '../shared/delivery.
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
-import { logFields, type Subject } from './attempt.js';
+import { logFields, type Subject } from './attempts.js';
 import { claimEvent } from './claim-event.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
 import type { ClaimedRun, FirstRun } from './first-run.js';
-import type { ParkingLot } from './parked.js';
+import type { ParkingLot } from './parking-lot.js';
 import type { Rejections } from './rejections.js';
-import type { Verification, Verifier } from './verify.js';
+import type { Verification, Verifier } from './verifier.js';
 
-export interface DeliverDeps {
+export interface DeliveryProcessorDeps {
   readonly logger: Logger;
   readonly verifier: Verifier;
   readonly parking: ParkingLot;
@@ -38,8 +38,8 @@ interface LoggedRun {
 }
 
 /** What is done with one delivery: verify, deduplicate, run the effects. */
-export class Deliver {
-  constructor(private readonly deps: DeliverDeps) {}
+export class DeliveryProcessor {
+  constructor(private readonly deps: DeliveryProcessorDeps) {}
 
   async process(job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
     const startedAtMs = this.deps.now();

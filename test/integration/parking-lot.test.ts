@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createParkingLot, PARKED_PLACES_MAX, PARKED_PER_PORTAL_MAX } from '../../src/worker/parked.js';
+import { createParkingLot, PARKED_PLACES_MAX, PARKED_PER_PORTAL_MAX } from '../../src/worker/parking-lot.js';
 import { useSharedRedis } from '../support/shared-redis.js';
 
 const { redis, keys } = useSharedRedis();

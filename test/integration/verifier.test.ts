@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { createPortalStore } from '../../src/shared/portals.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
-import { createVerifier } from '../../src/worker/verify.js';
+import { createVerifier } from '../../src/worker/verifier.js';
 import { APPLICATION_TOKEN, MEMBER_ID, deliveryOf } from '../support/deliveries.js';
 import { useSharedRedis } from '../support/shared-redis.js';
 

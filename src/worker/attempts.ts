@@ -6,7 +6,7 @@ import type { Logger } from '../shared/logger.js';
 import type { Lane } from './destination.js';
 import type { Effect } from './effects/effect.js';
 import { scrub } from './scrub.js';
-import type { VerifiedDelivery } from './verify.js';
+import type { VerifiedDelivery } from './verifier.js';
 
 /** What an effect is about. */
 export interface Subject {

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createConnectorStates } from '../../src/shared/connectors.js';
+import { createConnectorStates } from '../../src/shared/connector-states.js';
 import { useSharedRedis } from '../support/shared-redis.js';
 
 const { redis, keys } = useSharedRedis();
