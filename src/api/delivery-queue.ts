@@ -2,7 +2,7 @@ import type { Delivery } from '../shared/delivery.js';
 import { DELIVERY_JOB_OPTIONS, type DeliveryQueue } from '../shared/queues.js';
 import type { Redis } from '../shared/redis.js';
 import type { QueueLoad } from './queue-gate.js';
-import { withTimeLimit } from './time-limit.js';
+import { withTimeLimit } from '../shared/time-limit.js';
 
 const LOAD_TIMEOUT_MS = 3000;
 

@@ -1,6 +1,6 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage } from '../shared/caught-error.js';
+import { errorCode, errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 
 export interface DiskGuardDeps {
@@ -79,16 +79,22 @@ async function findProblem(deps: DiskGuardDeps): Promise<string | undefined> {
 
 /** Of all files below it; what vanishes meanwhile counts as nothing. */
 async function folderBytes(dir: string): Promise<number> {
-  const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(dir, { withFileTypes: true }).catch(nothingWhereGone([]));
   const sizes = await Promise.all(
     entries.map((entry) => {
       const path = join(dir, entry.name);
       if (entry.isDirectory()) return folderBytes(path);
-      return stat(path).then(
-        (file) => file.size,
-        () => 0,
-      );
+      return stat(path)
+        .then((file) => file.size)
+        .catch(nothingWhereGone(0));
     }),
   );
   return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+function nothingWhereGone<Nothing>(nothing: Nothing): (error: unknown) => Nothing {
+  return (error) => {
+    if (errorCode(error) === 'ENOENT') return nothing;
+    throw error;
+  };
 }

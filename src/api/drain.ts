@@ -15,7 +15,7 @@ import type { Journals } from './journals.js';
 import { QueueGate } from './queue-gate.js';
 import { RedisContact } from './redis-contact.js';
 import { Signal } from './signal.js';
-import { withTimeLimit } from './time-limit.js';
+import { withTimeLimit } from '../shared/time-limit.js';
 
 export interface DrainDeps {
   readonly journals: Pick<Journals, 'sources' | 'remove' | 'waitForRecords' | 'wake'>;
@@ -104,9 +104,10 @@ export class Drain {
   }
 
   async #tryFirstContact(): Promise<void> {
-    await becomesReady(this.#redis, FIRST_CONTACT_MS);
+    await waitUntilReady(this.#redis, FIRST_CONTACT_MS);
     if (this.#redis.status !== 'ready') return;
     await this.#lookAtRedis().catch((error: unknown) => {
+      // The first round meets anything else again, and says so.
       if (error instanceof ConfigError) throw error;
     });
   }
@@ -206,7 +207,7 @@ function nowMs(): number {
   return performance.now();
 }
 
-async function becomesReady(redis: Redis, timeoutMs: number): Promise<void> {
+async function waitUntilReady(redis: Redis, timeoutMs: number): Promise<void> {
   const settled = new Signal();
   const settle = (): void => settled.set();
   if (redis.status === 'ready') return;

@@ -2,28 +2,32 @@ import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from '../shared/config.js';
 import type { Logger } from '../shared/logger.js';
-import type { Running } from '../shared/process-lifecycle.js';
+import { EXIT_CONFIG, type Running } from '../shared/process-lifecycle.js';
 
-/** sysexits.h: EX_CONFIG, with which a process ends whose configuration is wrong. */
-const EXIT_CONFIG = 78;
 const RESTART_MS = { first: 100, max: 10_000 } as const;
 /** One that lived for this long did not die of its start. */
 const LONG_LIFE_MS = 60_000;
 
+export interface IngressProcessesDeps {
+  readonly logger: Logger;
+  /** Ends this process, and all of them with it. */
+  readonly fail: (error: unknown) => void;
+}
+
 /** Several ingress processes that share one port; each has a journal of its own. One that dies is started again. */
-export async function startIngressProcesses(count: number, logger: Logger): Promise<Running> {
-  const processes = new IngressProcesses(logger);
+export async function startIngressProcesses(count: number, deps: IngressProcessesDeps): Promise<Running> {
+  const processes = new IngressProcesses(deps);
   const urls = await Promise.all(Array.from({ length: count }, () => processes.start()));
   return { details: { url: urls[0] ?? '' }, stop: () => processes.stop() };
 }
 
 class IngressProcesses {
-  readonly #logger: Logger;
+  readonly #deps: IngressProcessesDeps;
   readonly #alive = new Set<Worker>();
   #isStopping = false;
 
-  constructor(logger: Logger) {
-    this.#logger = logger;
+  constructor(deps: IngressProcessesDeps) {
+    this.#deps = deps;
     // A second signal, or a stop that takes too long, ends them with us; the journal is made for that.
     process.once('exit', () => {
       if (this.#isStopping) for (const worker of this.#alive) worker.process.kill('SIGKILL');
@@ -68,7 +72,10 @@ class IngressProcesses {
     const startedAtMs = Date.now();
     worker.once('exit', (exitCode: number) => {
       if (this.#isStopping) return;
-      if (exitCode === EXIT_CONFIG) throw failure(exitCode);
+      if (exitCode === EXIT_CONFIG) {
+        this.#deps.fail(failure(exitCode));
+        return;
+      }
       const isShort = Date.now() - startedAtMs < LONG_LIFE_MS;
       void this.#restart(exitCode, isShort ? failures : 0);
     });
@@ -76,7 +83,7 @@ class IngressProcesses {
 
   async #restart(exitCode: number, failures: number): Promise<void> {
     const fields = { event: 'ingress.process_ended', exitCode };
-    this.#logger.warn(fields, 'an ingress process ended; another one takes its place');
+    this.#deps.logger.warn(fields, 'an ingress process ended; another one takes its place');
     await sleep(Math.min(RESTART_MS.first * 2 ** failures, RESTART_MS.max));
     if (!this.#isStopping) this.#watch(this.#fork(), failures + 1);
   }

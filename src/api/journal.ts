@@ -33,7 +33,6 @@ export interface JournalDeps {
   readonly logger: Logger;
   /** Told after each group that is on disk. */
   readonly onAppended: () => void;
-  readonly retryMs?: number;
 }
 
 interface Waiting {
@@ -96,10 +95,6 @@ export class Journal {
   /** What was written here, for the drain. Another object once the journal has moved to a new folder. */
   get source(): RecordSource {
     return this.#source;
-  }
-
-  get isOpen(): boolean {
-    return this.#state === 'open';
   }
 
   /**
@@ -172,7 +167,7 @@ export class Journal {
         return;
       }
       if (this.#state === 'closed') return;
-      await sleep(this.#deps.retryMs ?? RETRY_MS);
+      await sleep(RETRY_MS);
     }
   }
 

@@ -64,11 +64,6 @@ export class Journals {
     return [...this.#abandoned.sources, this.#own.source];
   }
 
-  /** Why a record would be turned away now. */
-  get problem(): string | undefined {
-    return this.#disk.problem ?? (this.#own.isOpen ? undefined : 'the journal is being opened anew');
-  }
-
   /**
    * Resolves when the record is on disk.
    *

@@ -3,7 +3,7 @@ import type { Keys } from '../shared/keys.js';
 import type { Redis } from '../shared/redis.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
 import type { SecretKeys } from '../shared/secret-keys.js';
-import { withTimeLimit } from './time-limit.js';
+import { withTimeLimit } from '../shared/time-limit.js';
 
 export interface RedisContactDeps {
   readonly redis: Redis;

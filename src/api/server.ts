@@ -1,10 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { STATUS_CODES, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import type { Config } from '../shared/config.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { resolvesWithin } from '../shared/time-limit.js';
 import { createAcceptEvent, type AcceptEventDeps } from './accept-event.js';
 import { HttpError } from './http-error.js';
 import { createRefuseRequest } from './refuse-request.js';
@@ -94,32 +94,38 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const { status, code } = brokenCode(error.code);
+  const code = brokenCode(error.code);
+  const { status } = HTTP_ERRORS[code];
   const body = JSON.stringify({ error: code });
-  const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close`;
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close`;
   socket.end(`${head}\r\n\r\n${body}`);
   // Until the sender closes its side, or for as long as it may take to read the answer.
   setTimeout(() => socket.destroy(), TIMEOUTS_CHECKED_EVERY_MS).unref();
 }
 
-function brokenCode(code: string | undefined): { readonly status: string; readonly code: HttpErrorCode } {
+function brokenCode(code: string | undefined): HttpErrorCode {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return { status: `${HTTP_ERRORS.request_timeout.status} Request Timeout`, code: 'request_timeout' };
+      return 'request_timeout';
     case 'HPE_HEADER_OVERFLOW':
-      return { status: '431 Request Header Fields Too Large', code: 'invalid_body' };
+      return 'headers_too_large';
     default:
-      return { status: `${HTTP_ERRORS.invalid_body.status} Bad Request`, code: 'invalid_body' };
+      return 'invalid_body';
   }
 }
 
 function listen(server: Server, { apiHost, apiPort }: ServerDeps['config']): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
       const isTaken = error.code === 'EADDRINUSE';
       reject(isTaken ? new Error(`API_PORT: port ${apiPort} is taken by another program`, { cause: error }) : error);
+    };
+    server.once('error', fail);
+    server.listen(apiPort, apiHost, () => {
+      // A later error is fatal, and said so where all such end.
+      server.off('error', fail);
+      resolve();
     });
-    server.listen(apiPort, apiHost, resolve);
   });
 }
 
@@ -133,16 +139,10 @@ async function stop(server: Server, underWay: ReadonlySet<ServerResponse>, idleM
   const closed = new Promise<void>((resolve) => {
     NetServer.prototype.close.call(server, () => resolve());
   });
-  await settledWithin(closed, idleMs);
+  await resolvesWithin(closed, idleMs);
   server.closeIdleConnections();
-  await settledWithin(closed, STOP_MS);
+  await resolvesWithin(closed, STOP_MS);
   server.closeAllConnections();
-}
-
-async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise<void> {
-  const giveUp = new AbortController();
-  await Promise.race([promise, sleep(timeoutMs, undefined, { signal: giveUp.signal }).catch(() => undefined)]);
-  giveUp.abort();
 }
 
 function sayClose(response: ServerResponse): void {

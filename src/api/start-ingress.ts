@@ -1,7 +1,5 @@
 import cluster from 'node:cluster';
-import type { Config } from '../shared/config.js';
-import type { Logger } from '../shared/logger.js';
-import type { Running } from '../shared/process-lifecycle.js';
+import type { Start } from '../shared/process-lifecycle.js';
 import { DEFAULT_REDIS_URL } from '../shared/redis.js';
 import { createSealer } from '../shared/sealer.js';
 import { loadSecretKeys } from '../shared/secret-keys.js';
@@ -11,7 +9,7 @@ import { SenderList } from './sender-list.js';
 import { startServer } from './server.js';
 
 /** Opens the journal, drains what was left, listens; ends in reverse. Redis may be down all the while. */
-export async function startIngress(config: Config, logger: Logger): Promise<Running> {
+export const startIngress: Start = async (config, logger, fail) => {
   // Else cluster ends this process at once when the primary is gone, with its requests unanswered.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
   const secretKeys = await loadSecretKeys(config);
@@ -23,7 +21,7 @@ export async function startIngress(config: Config, logger: Logger): Promise<Runn
     queuePrefix: config.queuePrefix,
     secretKeys,
     logger,
-    onFatal: endProcess,
+    onFatal: fail,
   });
   const server = await startServer({ config, senders, journals, sealer: createSealer(secretKeys), logger });
   logger.info({ event: 'ingress.listening', url: server.url }, 'listening');
@@ -37,11 +35,4 @@ export async function startIngress(config: Config, logger: Logger): Promise<Runn
       await journals.close();
     },
   };
-}
-
-/** Thrown where nobody catches it, it reaches the one place that ends the process and knows the exit codes. */
-function endProcess(error: Error): void {
-  queueMicrotask(() => {
-    throw error;
-  });
-}
+};

@@ -34,7 +34,11 @@ export const DELIVERY_VERSION = 1;
  * A larger delivery is not kept for a look at it once it has ended well: a bound by number alone would let a few thousand large
  * ones, a stranger's perhaps, fill Redis.
  */
-export const KEPT_BYTES_MAX = 16_384;
+const KEPT_BYTES_MAX = 16_384;
+
+export function isKeptWhenDone({ bytes }: Pick<Delivery, 'bytes'>): boolean {
+  return bytes <= KEPT_BYTES_MAX;
+}
 
 /** What a POST carried that must never stand in the open. */
 export interface Secrets {

@@ -16,6 +16,7 @@ export const HTTP_ERRORS = {
   },
   unsupported_charset: { status: 415, message: 'the body must be UTF-8' },
   unsupported_encoding: { status: 415, message: 'the body must not be compressed' },
+  headers_too_large: { status: 431, message: 'the headers are larger than 16 KiB' },
   storage_unavailable: { status: 503, message: 'the event cannot be kept now' },
 } as const;
 

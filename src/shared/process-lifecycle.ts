@@ -1,5 +1,6 @@
 import { ConfigError, environment, loadConfig, type Config } from './config.js';
 import { createLogger, flushLogger, type Logger } from './logger.js';
+import { resolvesWithin } from './time-limit.js';
 
 /** A process that runs, and the way to end it. */
 export interface Running {
@@ -8,19 +9,20 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** `fail` ends the process with the exit code that belongs to the error, also after the start. */
+export type Start = (config: Config, logger: Logger, fail: (error: unknown) => void) => Promise<Running>;
+
 /** sysexits.h: EX_CONFIG. */
-const EXIT_CONFIG = 78;
+export const EXIT_CONFIG = 78;
 /** A process must have ended EFFECT_TIMEOUT_MS + 5 s after the first signal; the last half second is for the log. */
 const STOP_MARGIN_MS = 4500;
 
 /**
  * Reads the configuration, starts, and ends on SIGTERM, SIGINT, or when the parent that started it is gone: with 0 after a clean
- * stop, at once at a second signal, with 78 where the configuration is wrong and with 1 after anything fatal.
+ * stop, and at a second signal at once, with 0 as well (what was accepted is on disk); with 78 where the configuration is wrong,
+ * and with 1 after anything fatal.
  */
-export async function runProcess(
-  name: string,
-  start: (config: Config, logger: Logger) => Promise<Running>,
-): Promise<void> {
+export async function runProcess(name: string, start: Start): Promise<void> {
   let logger = createLogger('info', name);
   let stopping = false;
   let stopTimeoutMs = STOP_MARGIN_MS;
@@ -51,7 +53,7 @@ export async function runProcess(
     const config = loadConfig(environment());
     logger = createLogger(config.logLevel, name);
     stopTimeoutMs = config.effectTimeoutMs + STOP_MARGIN_MS;
-    running = await start(config, logger);
+    running = await start(config, logger, fail);
     process.send?.({ type: 'ready', ...running.details });
   } catch (error) {
     fail(error);
@@ -59,14 +61,8 @@ export async function runProcess(
 }
 
 async function stopWithin(running: Running | undefined, timeoutMs: number, logger: Logger): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<'timeout'>((resolve) => {
-    timer = setTimeout(() => resolve('timeout'), timeoutMs);
-  });
-  const result = await Promise.race([running?.stop(), timeout]);
-  clearTimeout(timer);
-  if (result === 'timeout')
-    logger.warn({ event: 'process.stop_timeout' }, 'not everything ended in time; ending all the same');
+  if (await resolvesWithin(Promise.resolve(running?.stop()), timeoutMs)) return;
+  logger.warn({ event: 'process.stop_timeout' }, 'not everything ended in time; ending all the same');
 }
 
 function reportFatal(logger: Logger, error: unknown): void {

@@ -1,10 +1,11 @@
 import { errorMessage } from './caught-error.js';
-import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from 'bullmq';
 import { JobError } from './errors.js';
 import type { Logger } from './logger.js';
 import type { Outcome, QueueName } from './queues.js';
 import type { Redis } from './redis.js';
+import { resolvesWithin } from './time-limit.js';
 
 /**
  * Takes jobs from a queue and carries out what the processor answers. Each job ends in one of five ways ({@link JobResult}); an
@@ -21,8 +22,7 @@ export interface Consumer {
 }
 
 export type JobResult<Data> =
-  /** `isForgotten`: not kept among the completed, because it is large. */
-  | { readonly kind: 'finished'; readonly outcome: Outcome['outcome']; readonly isForgotten?: boolean }
+  | { readonly kind: 'finished'; readonly outcome: Outcome['outcome'] }
   | { readonly kind: 'postponed'; readonly untilMs: number }
   | { readonly kind: 'handed-back' }
   | { readonly kind: 'retry'; readonly reason: string; readonly delayMs: number }
@@ -34,9 +34,10 @@ export interface ConsumedJob<Data> {
   readonly data: Data;
   /** False for one that was put off, handed back or retried before, or whose worker was lost. */
   readonly isFirstRun: boolean;
+  /** Runs that were begun, this one among them. */
+  readonly attemptsStarted: number;
   /** Attempts that were used up before this one. */
   readonly attemptsMade: number;
-  readonly addedAtMs: number;
 }
 
 export interface ConsumerDeps<Data> {
@@ -47,6 +48,8 @@ export interface ConsumerDeps<Data> {
   readonly logger: Logger;
   readonly concurrency: number;
   readonly keep: { readonly completedSeconds: number; readonly failedSeconds: number; readonly failedMax?: number };
+  /** False for what is too large to be kept among the completed. */
+  readonly isKeptWhenDone?: (data: Data) => boolean;
   /** `signal` is aborted when the job is no longer ours: its lock is lost, or the process ends. */
   process(job: ConsumedJob<Data>, signal: AbortSignal): Promise<JobResult<Data>>;
 }
@@ -98,9 +101,9 @@ export function startConsumer<Data>(deps: ConsumerDeps<Data>): Consumer {
   return {
     async stop(graceMs) {
       const closed = worker.close();
-      if (await settlesWithin(closed, graceMs)) return;
+      if (await resolvesWithin(closed, graceMs)) return;
       worker.cancelAllJobs('the process ends');
-      if (await settlesWithin(closed, HAND_BACK_MS)) return;
+      if (await resolvesWithin(closed, HAND_BACK_MS)) return;
       // BullMQ's close waits for Redis for ever; the connection is the caller's, and ends with it.
       logger.warn(
         { event: 'consumer.not_closed', queue: deps.queue },
@@ -128,15 +131,15 @@ async function processJob<Data>(
     id: job.id ?? '',
     data: job.data,
     isFirstRun: job.attemptsStarted <= 1,
+    attemptsStarted: job.attemptsStarted,
     attemptsMade: job.attemptsMade,
-    addedAtMs: job.timestamp,
   };
   const result = await deps
     .process(consumed, run.signal)
     .catch((error: unknown) => resultOfError<Data>(deps, job, error));
   switch (result.kind) {
     case 'finished':
-      if (result.isForgotten) job.opts.removeOnComplete = true;
+      if (!(deps.isKeptWhenDone?.(job.data) ?? true)) job.opts.removeOnComplete = true;
       return { outcome: result.outcome };
     case 'postponed':
       await job.moveToDelayed(result.untilMs, run.token);
@@ -192,16 +195,6 @@ function errorHandler<Data>(worker: Worker<Data, Outcome>, deps: ConsumerDeps<Da
 
 async function rest<Data>(worker: Worker<Data, Outcome>): Promise<void> {
   await worker.pause(true);
-  await setTimeoutPromise(1000);
+  await sleep(1000);
   await worker.resume();
-}
-
-async function settlesWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), timeoutMs);
-  });
-  const settled = await Promise.race([promise.then(() => true), timeout]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -40,40 +40,43 @@ export interface AttemptsDeps {
 
 /** One attempt at one effect: under its deadline, through its destination, and never beside another one of the same event. */
 export class Attempts {
-  private readonly running = new Map<string, Promise<unknown>>();
+  readonly #deps: AttemptsDeps;
+  readonly #running = new Map<string, Promise<unknown>>();
 
-  constructor(private readonly deps: AttemptsDeps) {}
+  constructor(deps: AttemptsDeps) {
+    this.#deps = deps;
+  }
 
   async make(effect: Effect, subject: Subject, run: AttemptRun): Promise<AttemptResult> {
     const key = `${subject.eventId}.${effect.name}`;
     // A job whose lock was lost may be given to this same process again, while its old run is still ending.
-    while (this.running.has(key)) await this.running.get(key);
-    const made = this.attempt(effect, subject, run);
-    this.running.set(key, made);
+    while (this.#running.has(key)) await this.#running.get(key);
+    const made = this.#attempt(effect, subject, run);
+    this.#running.set(key, made);
     try {
       return await made;
     } finally {
-      this.running.delete(key);
+      this.#running.delete(key);
     }
   }
 
-  private async attempt(effect: Effect, subject: Subject, run: AttemptRun): Promise<AttemptResult> {
+  async #attempt(effect: Effect, subject: Subject, run: AttemptRun): Promise<AttemptResult> {
     if (run.signal.aborted) return { kind: 'interrupted' };
-    const startedAtMs = this.deps.now();
-    const result = await throughDestination(effect, run, () => this.runWithDeadline(effect, subject, run.signal));
-    const durationMs = this.deps.now() - startedAtMs;
+    const startedAtMs = this.#deps.now();
+    const result = await throughDestination(effect, run, () => this.#runWithDeadline(effect, subject, run.signal));
+    const durationMs = this.#deps.now() - startedAtMs;
     const line = { effect: effect.name, ...logFields(subject), attempt: run.attempt, durationMs };
-    if (result.kind === 'done') this.deps.logger.info({ event: 'effect.done', ...line }, 'done');
+    if (result.kind === 'done') this.#deps.logger.info({ event: 'effect.done', ...line }, 'done');
     if (result.kind === 'failed') {
       const { code, message } = result.error;
-      this.deps.logger.info({ event: 'effect.failed', ...line, code, reason: message }, 'failed');
+      this.#deps.logger.info({ event: 'effect.failed', ...line, code, reason: message }, 'failed');
     }
     return result;
   }
 
   /** Throws nothing but a JobError, by which the destination's breaker counts. */
-  private async runWithDeadline(effect: Effect, subject: Subject, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.timeout(this.deps.timeoutMs);
+  async #runWithDeadline(effect: Effect, subject: Subject, signal: AbortSignal): Promise<void> {
+    const deadline = AbortSignal.timeout(this.#deps.timeoutMs);
     try {
       await effect.run({ event: subject.event, eventId: subject.eventId, signal: AbortSignal.any([signal, deadline]) });
     } catch (error) {

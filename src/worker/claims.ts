@@ -70,7 +70,7 @@ export interface ClaimsDeps {
   readonly unfinishedSeconds: number;
 }
 
-/** Runs of one delivery, or of one effect, that may end with their worker before it is set aside. */
+/** After so many runs that ended with their worker a delivery, or an effect, is set aside. */
 export const CRASHES_MAX = 5;
 
 const CLAIM = redisScript(`
@@ -96,7 +96,7 @@ if not heldBy then
 end
 redis.call('EXPIRE', key, ttl)
 local previous = redis.call('HGET', key, 'runner')
-if previous and previous ~= runner and redis.call('HINCRBY', key, 'crashes', 1) > crashesMax then
+if previous and previous ~= runner and redis.call('HINCRBY', key, 'crashes', 1) >= crashesMax then
   redis.call('HDEL', key, 'runner', 'crashes')
   return {'crashing'}
 end
@@ -145,7 +145,7 @@ if type == 'string' then return 'done' end
 if type ~= 'hash' then return 'run' end
 if redis.call('HGET', key, 'effect:' .. effect) == 'done' then return 'done' end
 local previous = redis.call('HGET', key, 'runner:' .. effect)
-if previous and previous ~= runner and redis.call('HINCRBY', key, 'crashes:' .. effect, 1) > crashesMax then
+if previous and previous ~= runner and redis.call('HINCRBY', key, 'crashes:' .. effect, 1) >= crashesMax then
   redis.call('HDEL', key, 'crashes:' .. effect, 'runner:' .. effect)
   return 'crashing'
 end

@@ -1,7 +1,7 @@
 import { pointsOnly } from '../shared/bitrix24/event-id.js';
 import type { Issue } from '../shared/bitrix24/event.js';
 import { toBitrixEvent } from '../shared/bitrix24/to-event.js';
-import { KEPT_BYTES_MAX, readDelivery, type Delivery } from '../shared/delivery.js';
+import { readDelivery, type Delivery } from '../shared/delivery.js';
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
@@ -39,69 +39,74 @@ interface LoggedRun {
 
 /** What is done with one delivery: verify, deduplicate, run the effects. */
 export class DeliveryProcessor {
-  constructor(private readonly deps: DeliveryProcessorDeps) {}
+  readonly #deps: DeliveryProcessorDeps;
+
+  constructor(deps: DeliveryProcessorDeps) {
+    this.#deps = deps;
+  }
 
   async process(job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
-    const startedAtMs = this.deps.now();
+    const startedAtMs = this.#deps.now();
     const delivery = readDelivery(job.data);
-    const result = forgettingLarge(delivery, await this.verifyAndRun(delivery, job, signal));
-    this.logResult({ delivery, result, isFirstRun: job.isFirstRun, durationMs: this.deps.now() - startedAtMs });
+    const result = await this.#verifyAndRun(delivery, job, signal);
+    this.#logResult({ delivery, result, isFirstRun: job.isFirstRun, durationMs: this.#deps.now() - startedAtMs });
     return result;
   }
 
-  private async verifyAndRun(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
-    const verification = await this.deps.verifier.verify(delivery);
+  async #verifyAndRun(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
+    const verification = await this.#deps.verifier.verify(delivery);
+    // Only one that ran before can be parked; all others are spared the way to Redis.
     if (verification.kind !== 'portal-unknown' && !job.isFirstRun) {
-      await this.deps.parking.leave({ memberId: delivery.auth.memberId, jobId: delivery.id, bytes: delivery.bytes });
+      await this.#deps.parking.leave({ memberId: delivery.auth.memberId, jobId: job.id, bytes: delivery.bytes });
     }
     switch (verification.kind) {
       case 'forged':
-        return this.reject(delivery, new JobError('TOKEN_MISMATCH'));
+        return this.#reject(job.id, delivery, new JobError('TOKEN_MISMATCH'));
       case 'portal-unknown':
-        return this.park(delivery);
+        return this.#park(delivery, job.id);
       case 'verified':
-        return this.claimAndRun(verification, signal);
+        return this.#claimAndRun(verification, signal);
       default:
         return verification satisfies never;
     }
   }
 
-  private async reject(delivery: Delivery, error: JobError): Promise<Result> {
-    await this.deps.rejections.add(delivery, error.message);
+  async #reject(jobId: string, delivery: Delivery, error: JobError): Promise<Result> {
+    await this.#deps.rejections.add(jobId, delivery, error.message);
     return { kind: 'finished', outcome: 'rejected' };
   }
 
-  private async park(delivery: Delivery): Promise<Result> {
-    const { id: jobId, bytes } = delivery;
+  async #park(delivery: Delivery, jobId: string): Promise<Result> {
+    const { bytes } = delivery;
     const { memberId } = delivery.auth;
-    const parked = await this.deps.parking.park({ memberId, jobId, bytes });
+    const parked = await this.#deps.parking.park({ memberId, jobId, bytes });
     switch (parked.kind) {
       case 'until':
         // The portal may have been installed between the look at it and the parking; its release did not see this job.
-        if ((await this.deps.verifier.verify(delivery)).kind !== 'portal-unknown')
-          return { kind: 'postponed', untilMs: this.deps.now() };
+        if ((await this.#deps.verifier.verify(delivery)).kind !== 'portal-unknown')
+          return { kind: 'postponed', untilMs: this.#deps.now() };
         return { kind: 'postponed', untilMs: parked.atMs };
       case 'ended':
-        await this.deps.parking.leave({ memberId, jobId, bytes });
-        if (!(await this.deps.parking.keepAsFailed({ jobId, bytes })))
-          return this.reject(delivery, new JobError('PORTAL_UNKNOWN'));
+        await this.#deps.parking.leave({ memberId, jobId, bytes });
+        if (!(await this.#deps.parking.keepAsFailed({ jobId, bytes })))
+          return this.#reject(jobId, delivery, new JobError('PORTAL_UNKNOWN'));
         return failed(new JobError('PORTAL_UNKNOWN'));
       case 'full':
-        return this.reject(delivery, new JobError('PORTAL_UNKNOWN', 'too many events of unknown portals wait'));
+        return this.#reject(jobId, delivery, new JobError('PORTAL_UNKNOWN', 'too many events of unknown portals wait'));
       default:
         return parked satisfies never;
     }
   }
 
-  private async claimAndRun({ delivery, secrets }: Verified, signal: AbortSignal): Promise<Result> {
+  async #claimAndRun({ delivery, secrets }: Verified, signal: AbortSignal): Promise<Result> {
     const parsed = toBitrixEvent(delivery);
-    const effects = parsed.ok ? this.deps.effects.filter((effect) => effect.wants(parsed.event)) : [];
-    const claim = await claimEvent(this.deps.claims, {
+    const effects = parsed.ok ? this.#deps.effects.filter((effect) => effect.wants(parsed.event)) : [];
+    const claim = await claimEvent(this.#deps.claims, {
       eventId: delivery.eventId,
       deliveryId: delivery.id,
       receivedAtMs: delivery.receivedAtMs,
       effects: effects.map((effect) => effect.name),
-      pointsOnly: this.deps.laterTwinsRun && parsed.ok && pointsOnly(parsed.event),
+      pointsOnly: this.#deps.laterTwinsRun && parsed.ok && pointsOnly(parsed.event),
     });
     switch (claim.kind) {
       case 'finished':
@@ -111,8 +116,8 @@ export class DeliveryProcessor {
       case 'crashing':
         return failed(new JobError('EFFECT_CRASHED'));
       case 'claimed':
-        if (!parsed.ok) return this.failInvalid(claim.eventId, parsed.issues);
-        return this.runEffects({ delivery, secrets, event: parsed.event, eventId: claim.eventId }, effects, {
+        if (!parsed.ok) return this.#failInvalid(claim.eventId, parsed.issues);
+        return this.#runEffects({ delivery, secrets, event: parsed.event, eventId: claim.eventId }, effects, {
           ...claim,
           signal,
         });
@@ -122,26 +127,26 @@ export class DeliveryProcessor {
   }
 
   /** The claim stays: duplicates are none the less duplicates, and a person's retry of this delivery takes it up. */
-  private async failInvalid(eventId: string, issues: readonly Issue[]): Promise<Result> {
-    await this.deps.claims.release(eventId);
+  async #failInvalid(eventId: string, issues: readonly Issue[]): Promise<Result> {
+    await this.#deps.claims.release(eventId);
     return failed(new JobError('DATA_INVALID', issues.map(({ path, message }) => `${path}: ${message}`).join('; ')));
   }
 
-  private async runEffects(subject: Subject, effects: readonly Effect[], run: ClaimedRun): Promise<Result> {
+  async #runEffects(subject: Subject, effects: readonly Effect[], run: ClaimedRun): Promise<Result> {
     try {
-      const end = await this.deps.firstRun.run(subject, effects, run);
+      const end = await this.#deps.firstRun.run(subject, effects, run);
       if (end !== 'interrupted') return { kind: 'finished', outcome: end };
-      await this.deps.claims.release(subject.eventId);
+      await this.#deps.claims.release(subject.eventId);
       return { kind: 'handed-back' };
     } catch (error) {
       // Whatever went wrong, the process is alive: it must not be counted as a crash of this event.
-      await this.deps.claims.release(subject.eventId).catch(() => undefined);
+      await this.#deps.claims.release(subject.eventId).catch(() => undefined);
       throw error;
     }
   }
 
-  private logResult({ delivery, result, isFirstRun, durationMs }: LoggedRun): void {
-    const { logger } = this.deps;
+  #logResult({ delivery, result, isFirstRun, durationMs }: LoggedRun): void {
+    const { logger } = this.#deps;
     const line = { ...logFields({ delivery, eventId: delivery.eventId }), durationMs };
     switch (result.kind) {
       case 'finished':
@@ -165,10 +170,6 @@ export class DeliveryProcessor {
         result satisfies never;
     }
   }
-}
-
-function forgettingLarge(delivery: Delivery, result: Result): Result {
-  return result.kind === 'finished' && delivery.bytes > KEPT_BYTES_MAX ? { ...result, isForgotten: true } : result;
 }
 
 function failed(error: JobError): Result {

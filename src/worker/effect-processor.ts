@@ -33,81 +33,85 @@ type About = Pick<Subject, 'delivery' | 'eventId'>;
  * gets an attempt.
  */
 export class EffectProcessor {
-  constructor(private readonly deps: EffectProcessorDeps) {}
+  readonly #deps: EffectProcessorDeps;
 
-  async process(job: Job, signal: AbortSignal): Promise<Result> {
-    const { delivery, secrets } = this.deps.verifier.verifiedBefore(readDelivery(job.data.delivery));
-    const effect = this.deps.effects.find(({ name }) => name === job.data.effect);
-    const parsed = toBitrixEvent(delivery);
-    const subject = { delivery, secrets, eventId: job.data.eventId };
-    if (job.data.givenUp !== undefined) return this.failAsGivenUp(job, subject, job.data.givenUp);
-    if (!effect) return this.giveUp(job, subject, new JobError('EFFECT_NOT_CONFIGURED', job.data.effect));
-    if (!parsed.ok) return this.giveUp(job, subject, new JobError('DATA_INVALID'));
-    return this.run(job, effect, { subject: { ...subject, event: parsed.event }, signal });
+  constructor(deps: EffectProcessorDeps) {
+    this.#deps = deps;
   }
 
-  private async run(
+  async process(job: Job, signal: AbortSignal): Promise<Result> {
+    const { delivery, secrets } = this.#deps.verifier.verifiedBefore(readDelivery(job.data.delivery));
+    const effect = this.#deps.effects.find(({ name }) => name === job.data.effect);
+    const parsed = toBitrixEvent(delivery);
+    const subject = { delivery, secrets, eventId: job.data.eventId };
+    if (job.data.givenUp !== undefined) return this.#failAsGivenUp(job, subject, job.data.givenUp);
+    if (!effect) return this.#giveUp(job, subject, new JobError('EFFECT_NOT_CONFIGURED', job.data.effect));
+    if (!parsed.ok) return this.#giveUp(job, subject, new JobError('DATA_INVALID'));
+    return this.#run(job, effect, { subject: { ...subject, event: parsed.event }, signal });
+  }
+
+  async #run(
     job: Job,
     effect: Effect,
     { subject, signal }: { subject: Subject; signal: AbortSignal },
   ): Promise<Result> {
-    const start = await this.deps.claims.beginEffect(subject.eventId, effect.name);
+    const start = await this.#deps.claims.beginEffect(subject.eventId, effect.name);
     if (start === 'done') return { kind: 'finished', outcome: 'done' };
-    if (start === 'crashing') return this.giveUp(job, subject, new JobError('EFFECT_CRASHED'));
+    if (start === 'crashing') return this.#giveUp(job, subject, new JobError('EFFECT_CRASHED'));
     try {
       const attempt = attemptNumber(job);
-      const result = await this.deps.attempts.make(effect, subject, { lane: 'retry', attempt, signal });
+      const result = await this.#deps.attempts.make(effect, subject, { lane: 'retry', attempt, signal });
       if (result.kind === 'done') {
-        await this.deps.claims.settle(subject.eventId, effect.name);
+        await this.#deps.claims.settle(subject.eventId, effect.name);
         return { kind: 'finished', outcome: 'done' };
       }
-      if (result.kind === 'failed') return await this.afterFailure(job, subject, result.error);
-      await this.deps.claims.endEffect(subject.eventId, effect.name, 'waits');
+      if (result.kind === 'failed') return await this.#afterFailure(job, subject, result.error);
+      await this.#deps.claims.endEffect(subject.eventId, effect.name, 'waits');
       return result.kind === 'busy'
-        ? await this.postpone(job, subject, { untilMs: result.retryAtMs })
+        ? await this.#postpone(job, subject, { untilMs: result.retryAtMs })
         : { kind: 'handed-back' };
     } catch (error) {
       // The process is alive: this must not be counted as a crash of the effect.
-      await this.deps.claims.endEffect(subject.eventId, effect.name, 'waits').catch(() => undefined);
+      await this.#deps.claims.endEffect(subject.eventId, effect.name, 'waits').catch(() => undefined);
       throw error;
     }
   }
 
-  private async afterFailure(job: Job, subject: Subject, error: JobError): Promise<Result> {
-    if (error.verdict === 'never') return this.giveUp(job, subject, error);
+  async #afterFailure(job: Job, subject: Subject, error: JobError): Promise<Result> {
+    if (error.verdict === 'never') return this.#giveUp(job, subject, error);
     if (error.retryAfterMs !== undefined)
-      return this.postpone(job, subject, { untilMs: this.deps.now() + error.retryAfterMs, error });
-    if (attemptNumber(job) >= this.deps.attemptsMax) return this.giveUp(job, subject, error);
-    const delayMs = this.deps.backoff.delayMs(attemptNumber(job));
-    if (this.deps.now() + delayMs > this.endsAtMs(job))
-      return this.giveUp(job, subject, new JobError('EFFECT_EXPIRED', error.message));
-    await this.deps.claims.endEffect(subject.eventId, job.data.effect, 'waits');
+      return this.#postpone(job, subject, { untilMs: this.#deps.now() + error.retryAfterMs, error });
+    if (attemptNumber(job) >= this.#deps.attemptsMax) return this.#giveUp(job, subject, error);
+    const delayMs = this.#deps.backoff.delayMs(attemptNumber(job));
+    if (this.#deps.now() + delayMs > this.#endsAtMs(job))
+      return this.#giveUp(job, subject, new JobError('EFFECT_EXPIRED', error.message));
+    await this.#deps.claims.endEffect(subject.eventId, job.data.effect, 'waits');
     return { kind: 'retry', reason: error.message, delayMs };
   }
 
   /** Uses up no attempt, yet has an end: the last look is at the end of its age. */
-  private async postpone(job: Job, subject: Subject, wait: { untilMs: number; error?: JobError }): Promise<Result> {
-    if (this.deps.now() >= this.endsAtMs(job))
-      return this.giveUp(job, subject, new JobError('EFFECT_EXPIRED', wait.error?.message));
-    await this.deps.claims.endEffect(subject.eventId, job.data.effect, 'waits');
-    return { kind: 'postponed', untilMs: Math.min(wait.untilMs, this.endsAtMs(job)) };
+  async #postpone(job: Job, subject: Subject, wait: { untilMs: number; error?: JobError }): Promise<Result> {
+    if (this.#deps.now() >= this.#endsAtMs(job))
+      return this.#giveUp(job, subject, new JobError('EFFECT_EXPIRED', wait.error?.message));
+    await this.#deps.claims.endEffect(subject.eventId, job.data.effect, 'waits');
+    return { kind: 'postponed', untilMs: Math.min(wait.untilMs, this.#endsAtMs(job)) };
   }
 
-  private async giveUp(job: Job, about: About, error: JobError): Promise<Result> {
-    await this.noteGivenUp(job, about, error.message);
+  async #giveUp(job: Job, about: About, error: JobError): Promise<Result> {
+    await this.#noteGivenUp(job, about, error.message);
     return { kind: 'failed', reason: error.message };
   }
 
   /** The first attempt said *never*. The reason is taken off the job, so that it runs when a person retries it. */
-  private async failAsGivenUp(job: Job, about: About, reason: string): Promise<Result> {
-    await this.noteGivenUp(job, about, reason);
+  async #failAsGivenUp(job: Job, about: About, reason: string): Promise<Result> {
+    await this.#noteGivenUp(job, about, reason);
     const { givenUp: _taken, ...data } = job.data;
     return { kind: 'failed', reason, data };
   }
 
-  private async noteGivenUp(job: Job, about: About, reason: string): Promise<void> {
+  async #noteGivenUp(job: Job, about: About, reason: string): Promise<void> {
     const { effect, attemptsBefore } = job.data;
-    await this.deps.claims.endEffect(about.eventId, effect, 'given-up');
+    await this.#deps.claims.endEffect(about.eventId, effect, 'given-up');
     const line = {
       effect,
       ...logFields(about),
@@ -115,11 +119,11 @@ export class EffectProcessor {
       code: codeOfReason(reason),
       reason,
     };
-    this.deps.logger.error({ event: 'effect.given_up', ...line }, 'given up; it waits among the failed jobs');
+    this.#deps.logger.error({ event: 'effect.given_up', ...line }, 'given up; it waits among the failed jobs');
   }
 
-  private endsAtMs(job: Job): number {
-    return job.data.delivery.receivedAtMs + this.deps.ageMsMax;
+  #endsAtMs(job: Job): number {
+    return job.data.delivery.receivedAtMs + this.#deps.ageMsMax;
   }
 }
 

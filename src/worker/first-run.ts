@@ -32,7 +32,11 @@ type End = 'done' | 'handed' | 'interrupted';
  * delivery adds the job, under the same id.
  */
 export class FirstRun {
-  constructor(private readonly deps: FirstRunDeps) {}
+  readonly #deps: FirstRunDeps;
+
+  constructor(deps: FirstRunDeps) {
+    this.#deps = deps;
+  }
 
   /** `retrying`: at least one effect was handed over. `interrupted`: at least one is left for another run. */
   async run(
@@ -40,14 +44,14 @@ export class FirstRun {
     effects: readonly Effect[],
     claim: ClaimedRun,
   ): Promise<'done' | 'retrying' | 'interrupted'> {
-    if (effects.length === 0) await this.deps.claims.settle(subject.eventId);
+    if (effects.length === 0) await this.#deps.claims.settle(subject.eventId);
 
-    const ends = await Promise.all(effects.map((effect) => this.runOne(subject, effect, claim)));
+    const ends = await Promise.all(effects.map((effect) => this.#runOne(subject, effect, claim)));
     if (ends.includes('interrupted')) return 'interrupted';
     return ends.includes('handed') ? 'retrying' : 'done';
   }
 
-  private async runOne(subject: Subject, effect: Effect, claim: ClaimedRun): Promise<End> {
+  async #runOne(subject: Subject, effect: Effect, claim: ClaimedRun): Promise<End> {
     const state = claim.states.get(effect.name) ?? { kind: 'run' };
     switch (state.kind) {
       case 'done':
@@ -55,40 +59,40 @@ export class FirstRun {
       case 'given-up':
         return 'handed';
       case 'handed':
-        await this.deps.effectJobs.add(subject, effect.name, readNote(state.note));
+        await this.#deps.effectJobs.add(subject, effect.name, readNote(state.note));
         return 'handed';
       case 'run':
-        return this.carryOut(subject, effect, claim);
+        return this.#carryOut(subject, effect, claim);
       default:
         return state satisfies never;
     }
   }
 
-  private async carryOut(subject: Subject, effect: Effect, claim: ClaimedRun): Promise<End> {
-    const result = await this.deps.attempts.make(effect, subject, { lane: 'first', attempt: 1, signal: claim.signal });
+  async #carryOut(subject: Subject, effect: Effect, claim: ClaimedRun): Promise<End> {
+    const result = await this.#deps.attempts.make(effect, subject, { lane: 'first', attempt: 1, signal: claim.signal });
     if (result.kind === 'interrupted') return 'interrupted';
     if (result.kind === 'done') {
-      await this.deps.claims.settle(subject.eventId, effect.name);
+      await this.#deps.claims.settle(subject.eventId, effect.name);
       return 'done';
     }
-    const handOver = this.handOverAfter(subject, result);
-    const handed = await this.deps.claims.handOver(subject.eventId, claim.fence, {
+    const handOver = this.#handOverAfter(subject, result);
+    const handed = await this.#deps.claims.handOver(subject.eventId, claim.fence, {
       effect: effect.name,
       note: JSON.stringify(handOver),
     });
     // Another run has taken over this delivery: whatever is left is its to do.
     if (!handed) return 'interrupted';
-    await this.deps.effectJobs.add(subject, effect.name, handOver);
+    await this.#deps.effectJobs.add(subject, effect.name, handOver);
     return 'handed';
   }
 
-  private handOverAfter(subject: Subject, result: Extract<AttemptResult, { kind: 'failed' | 'busy' }>): HandOver {
+  #handOverAfter(subject: Subject, result: Extract<AttemptResult, { kind: 'failed' | 'busy' }>): HandOver {
     if (result.kind === 'busy') return { attemptsBefore: 0, notBeforeMs: result.retryAtMs };
     const { error } = result;
-    const { attemptsMax, backoff, now } = this.deps;
+    const { attemptsMax, backoff, now } = this.#deps;
     const isLast = attemptsMax <= 1 && error.retryAfterMs === undefined;
     if (error.verdict === 'never' || isLast) return givenUp(error);
-    if (now() > subject.delivery.receivedAtMs + this.deps.ageMsMax)
+    if (now() > subject.delivery.receivedAtMs + this.#deps.ageMsMax)
       return givenUp(new JobError('EFFECT_EXPIRED', error.message));
     // An answer with Retry-After uses no attempt.
     if (error.retryAfterMs !== undefined) return { attemptsBefore: 0, notBeforeMs: now() + error.retryAfterMs };

@@ -47,7 +47,9 @@ async function release(deps: ParkedReleasesDeps, memberId: string): Promise<void
     for (const jobId of jobIds) {
       const job = await deps.queue.getJob(jobId);
       // Every worker is told, and one of them is first: that a job is not delayed any more is no fault.
-      await job?.promote().catch(() => undefined);
+      await job?.promote().catch((error: unknown) => {
+        if (!/is not in the \w+ state|Missing key/.test(errorMessage(error))) throw error;
+      });
     }
     await sleep(TRY_EVERY_MS);
   }

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../shared/bitrix24/event.js';
+import { SEALED } from '../shared/bitrix24/redact-secrets.js';
 import type { Secrets } from '../shared/delivery.js';
 
 /** Shorter values are no secrets, and would blot out words. */
@@ -8,7 +9,7 @@ const SECRET_LENGTH_MIN = 6;
 export function scrub(text: string, secrets: Secrets): string {
   let scrubbed = text;
   for (const secret of [...stringsIn(secrets.auth), ...stringsIn(secrets.data)]) {
-    if (secret.length >= SECRET_LENGTH_MIN) scrubbed = scrubbed.replaceAll(secret, '[sealed]');
+    if (secret.length >= SECRET_LENGTH_MIN) scrubbed = scrubbed.replaceAll(secret, SEALED);
   }
   return scrubbed;
 }

@@ -15,6 +15,7 @@ import {
   type RejectedJobData,
   type RejectedQueue,
 } from '../shared/queues.js';
+import { isKeptWhenDone, readDelivery } from '../shared/delivery.js';
 import { DEFAULT_REDIS_URL, connectPatiently, type Redis } from '../shared/redis.js';
 import { createSealer, type Sealer } from '../shared/sealer.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
@@ -31,6 +32,7 @@ import { forwardEffect } from './effects/forward.js';
 import { FirstRun } from './first-run.js';
 import { createParkingLot, type ParkingLot } from './parking-lot.js';
 import { startParkedReleases } from './parked-releases.js';
+import { createRejectedProcessor } from './rejected-processor.js';
 import { createRejections, REJECTED_MAX } from './rejections.js';
 import { EffectProcessor } from './effect-processor.js';
 import { createVerifier } from './verifier.js';
@@ -48,6 +50,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const keys = createKeys(config.queuePrefix);
   await registerSecretKey(redis, keys, secretKeys);
 
+  const deliveryQueue: DeliveryQueue = openQueue('deliveries', redis, config.queuePrefix);
   const effectQueue: EffectQueue = openQueue('effects', redis, config.queuePrefix);
   const rejectedQueue: RejectedQueue = openQueue('rejected', redis, config.queuePrefix);
   const dispatcher = new Agent({ connect: { timeout: 10_000 }, maxHeaderSize: 65_536 });
@@ -67,11 +70,17 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     sealer,
     effects,
     parking,
+    deliveryQueue,
     effectQueue,
     rejectedQueue,
   });
-  const queue: DeliveryQueue = openQueue('deliveries', redis, config.queuePrefix);
-  const releases = await startParkedReleases({ redis, prefix: config.queuePrefix, queue, parking, logger });
+  const releases = await startParkedReleases({
+    redis,
+    prefix: config.queuePrefix,
+    queue: deliveryQueue,
+    parking,
+    logger,
+  });
   logger.info({ event: 'worker.started', effects: effects.map((effect) => effect.name) }, 'taking jobs');
 
   return {
@@ -118,6 +127,7 @@ interface Parts {
   readonly sealer: Sealer;
   readonly effects: readonly Effect[];
   readonly parking: ParkingLot;
+  readonly deliveryQueue: DeliveryQueue;
   readonly effectQueue: EffectQueue;
   readonly rejectedQueue: RejectedQueue;
 }
@@ -151,6 +161,7 @@ function buildSteps(config: Config, parts: Parts): { deliver: DeliveryProcessor;
 
 function startConsumers(config: Config, parts: Parts): readonly Consumer[] {
   const { deliver, retryEffect } = buildSteps(config, parts);
+  const rejectedProcessor = createRejectedProcessor({ queue: parts.deliveryQueue });
   const keep = { completedSeconds: config.keepCompletedSeconds, failedSeconds: config.keepFailedSeconds };
   const common = { redis: parts.redis, prefix: config.queuePrefix, logger: parts.logger, keep };
   return [
@@ -158,12 +169,14 @@ function startConsumers(config: Config, parts: Parts): readonly Consumer[] {
       ...common,
       queue: 'deliveries',
       concurrency: config.deliveryConcurrency,
+      isKeptWhenDone: (data) => isKeptWhenDone(readDelivery(data)),
       process: (job, signal) => deliver.process(job, signal),
     }),
     startConsumer<EffectJobData>({
       ...common,
       queue: 'effects',
       concurrency: config.effectConcurrency,
+      isKeptWhenDone: ({ delivery }) => isKeptWhenDone(delivery),
       process: (job, signal) => retryEffect.process(job, signal),
     }),
     startConsumer<RejectedJobData>({
@@ -171,7 +184,7 @@ function startConsumers(config: Config, parts: Parts): readonly Consumer[] {
       queue: 'rejected',
       concurrency: REJECTED_CONCURRENCY,
       keep: { ...keep, failedMax: REJECTED_MAX },
-      process: (job) => Promise.resolve({ kind: 'failed', reason: job.data.reason }),
+      process: (job) => rejectedProcessor.process(job),
     }),
   ];
 }

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { startRedisServer } from '../support/redis-server.js';
 import { startProcess, System, type SystemProcess } from '../support/system.js';
 
 let system: System | undefined;
@@ -45,9 +47,16 @@ describe('a configuration that is wrong', () => {
 
 describe('the key file', () => {
   it('is made once by processes that start together, and only its owner may read it', async () => {
-    system = await System.start();
-    const path = join(system.dataDir, 'secret.key');
+    const redis = await startRedisServer();
+    const dataDir = await mkdtemp(join(tmpdir(), 'b24-one-key-'));
+    const env = { REDIS_URL: redis.url, DATA_DIR: dataDir, API_HOST: '127.0.0.1', API_PORT: '0' };
+    const started = Array.from({ length: 4 }, () => startProcess('dist/api/main.js', env));
+    await Promise.all(started.map((one) => Promise.race([once(one.child, 'message'), one.ended()])));
+    const path = join(dataDir, 'secret.key');
+    expect(started.map(({ child }) => child.exitCode)).toEqual([null, null, null, null]);
     expect(Buffer.from(await readFile(path, 'utf8'), 'base64')).toHaveLength(32);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
+    for (const one of started) one.signal('SIGKILL');
+    await redis.remove();
   });
 });

@@ -102,9 +102,11 @@ describe('SIGTERM under load', () => {
   it('ends every process with 0 in time while Redis is down', async () => {
     await system.redis.kill();
     await system.post(messageBody(1));
+    const startedAtMs = Date.now();
     system.api?.signal('SIGTERM');
     system.worker?.signal('SIGTERM');
     expect(await Promise.all([system.api?.ended(), system.worker?.ended()])).toEqual([0, 0]);
+    expect(Date.now() - startedAtMs).toBeLessThan(EFFECT_TIMEOUT_MS + 5000);
     await system.redis.start();
     await system.startApi();
     await system.startWorker();

@@ -15,7 +15,7 @@ let started: NodeProcess[];
 
 beforeEach(async () => {
   dataDir = await realpath(await mkdtemp(join(tmpdir(), 'b24-start-')));
-  const ports = { API_PORT: String(await findFreePort()), API_OPS_PORT: '0', WORKER_OPS_PORT: '0' };
+  const ports = { API_PORT: String(await findFreePort()) };
   const unset = { REDIS_URL: undefined, APPLICATION_TOKENS: undefined, FORWARD_URL: undefined };
   // A machine with little room left would answer 503, rightly; that is not what is tried here.
   env = { ...process.env, ...unset, ...ports, DATA_DIR: dataDir, API_HOST: '127.0.0.1', DISK_FREE_BYTES_MIN: '0' };

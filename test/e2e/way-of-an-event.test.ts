@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FIXTURE_NAMES, formBody, forwardedBody } from '../support/deliveries.js';
-import { messageBody, System } from '../support/system.js';
+import { messageBody, OTHER_MEMBER_ID, OTHER_TOKEN, System } from '../support/system.js';
 import { waitUntil } from '../support/wait-until.js';
 
 let system: System;
@@ -10,7 +10,7 @@ beforeAll(async () => {
   system = await System.start();
 });
 beforeEach(() => {
-  (system.receiver.received as unknown[]).length = 0;
+  system.receiver.clear();
 });
 afterAll(() => system.close());
 
@@ -69,9 +69,11 @@ describe('the whole way, with real processes', () => {
 
   it("rejects one portal's token with another's member_id", async () => {
     const before = await outcomes('rejected');
-    const changes = { 'auth[application_token]': 'token-of-another-portal' };
-    await system.post(formBody('ONIMCONNECTORDIALOGSTART', changes));
+    const changes = { 'auth[application_token]': OTHER_TOKEN };
+    await system.post(formBody('ONIMCONNECTORSTATUSDELETE', changes));
     await waitUntil('it is rejected', async () => (await outcomes('rejected')) === before + 1);
     expect(system.receiver.received).toHaveLength(0);
+    await system.post(formBody('ONIMCONNECTORDIALOGSTART', { ...changes, 'auth[member_id]': OTHER_MEMBER_ID }));
+    await waitUntil('its own portal may use it', () => system.receiver.received.length === 1);
   });
 });

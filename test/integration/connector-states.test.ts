@@ -2,7 +2,8 @@ import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createConnectorStates } from '../../src/shared/connector-states.js';
 import { useSharedRedis } from '../support/shared-redis.js';
 
-const { redis, keys } = useSharedRedis();
+const shared = useSharedRedis();
+const { redis, keys } = shared;
 const states = createConnectorStates({ redis, keys });
 let portal = '';
 let counter = 0;
@@ -10,7 +11,7 @@ let counter = 0;
 beforeEach(() => {
   portal = `portal-${(counter += 1)}`;
 });
-afterAll(() => redis.disconnect());
+afterAll(() => shared.close());
 
 function isOn(): Promise<boolean> {
   return states.isOn(portal, 'myconnector', 107);

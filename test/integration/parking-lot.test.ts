@@ -2,7 +2,8 @@ import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createParkingLot, PARKED_PLACES_MAX, PARKED_PER_PORTAL_MAX } from '../../src/worker/parking-lot.js';
 import { useSharedRedis } from '../support/shared-redis.js';
 
-const { redis, keys } = useSharedRedis();
+const shared = useSharedRedis();
+const { redis, keys } = shared;
 let nowMs = 1_800_000_000_000;
 const lot = createParkingLot({ redis, keys, waitMs: 900_000, keepFailedMs: 1_000_000, now: () => nowMs });
 
@@ -10,7 +11,7 @@ beforeEach(async () => {
   nowMs = 1_800_000_000_000;
   await redis.del(keys.parked, keys.parkedInVain, keys.parkedOf('portal'), keys.parkedOf('other'));
 });
-afterAll(() => redis.disconnect());
+afterAll(() => shared.close());
 
 describe('a parked event', () => {
   it('is looked at every minute, and for the last time at the end of its wait', async () => {

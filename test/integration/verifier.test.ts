@@ -6,10 +6,11 @@ import { createVerifier } from '../../src/worker/verifier.js';
 import { APPLICATION_TOKEN, MEMBER_ID, deliveryOf } from '../support/deliveries.js';
 import { useSharedRedis } from '../support/shared-redis.js';
 
-const { redis, keys, prefix } = useSharedRedis();
+const shared = useSharedRedis();
+const { redis, keys, prefix } = shared;
 const sealer = createSealer({ current: toSecretKey(Buffer.alloc(32, 3)), previous: [] });
 const portals = createPortalStore({ redis, keys, sealer, prefix });
-afterAll(() => redis.disconnect());
+afterAll(() => shared.close());
 
 function verdict(tokens: Record<string, string[]>, changes: Record<string, string> = {}, receivedAtMs = Date.now()) {
   const verifier = createVerifier({ applicationTokens: new Map(Object.entries(tokens)), portals, sealer });
@@ -49,6 +50,13 @@ describe('verification', () => {
     expect(await redis.get(keys.portal(memberId))).not.toContain('another');
     await portals.remove(memberId);
     expect(await verdict({}, from)).toBe('portal-unknown');
+  });
+
+  it('does not open by the token for all a portal whose own tokens were all replaced', async () => {
+    const memberId = 'stale-portal';
+    const replaced = { token: 'old', receivedBeforeMs: 1000 };
+    await portals.save({ memberId, domain: null, applicationTokens: [replaced] });
+    expect(await verdict({ '*': [APPLICATION_TOKEN] }, { 'auth[member_id]': memberId }, 1000)).toBe('forged');
   });
 
   it('lets a replaced token hold for what was received before', async () => {

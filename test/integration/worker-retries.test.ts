@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { effectJobId } from '../../src/shared/queues.js';
 import { startReceiver } from '../support/receiver.js';
+import { waitUntil } from '../support/wait-until.js';
 import { WorkerBench } from '../support/worker-bench.js';
 
 let bench: WorkerBench;
@@ -32,6 +34,23 @@ describe('an effect that fails', () => {
     await retry();
     await bench.effectDone();
     expect(bench.receiver.received).toHaveLength(2);
+  });
+
+  it('that is refused at a retry is not tried any more', async () => {
+    bench.receiver.answer = (_request, count) => ({ status: count === 1 ? 500 : 410 });
+    await bench.start();
+    await bench.deliver('ONIMCONNECTORMESSAGEADD');
+    expect((await bench.failedEffect()).reason).toMatch(/^EFFECT_REFUSED: /);
+    expect(bench.receiver.received).toHaveLength(2);
+  });
+
+  it('and is large is not kept among the completed once it is done', async () => {
+    bench.receiver.answer = (_request, count) => ({ status: count === 1 ? 500 : 204 });
+    await bench.start();
+    const { eventId } = await bench.deliver('ONIMCONNECTORMESSAGEADD', {}, { bytes: 20_000 });
+    await bench.forwards(2);
+    const state = () => bench.effects.getJobState(effectJobId(eventId, 'forward'));
+    await waitUntil('it is forgotten', async () => (await state()) === 'unknown');
   });
 
   it('fails for good when its attempts are used up, with the code of the last one', async () => {

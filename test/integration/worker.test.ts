@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { APPLICATION_TOKEN, FIXTURE_NAMES, deliveryOf, forwardedBody } from '../support/deliveries.js';
+import { APPLICATION_TOKEN, FIXTURE_NAMES, MEMBER_ID, deliveryOf, forwardedBody } from '../support/deliveries.js';
 import { waitUntil } from '../support/wait-until.js';
 import { WorkerBench, workerSealer } from '../support/worker-bench.js';
 
@@ -44,6 +44,15 @@ describe('a verified delivery', () => {
     expect(bench.receiver.received.map(({ body }) => body.type)).toEqual(['ONIMCONNECTORMESSAGEADD']);
   });
 
+  it('is remembered as finished when all its effects are done, or when there are none', async () => {
+    await bench.start({ FORWARD_EVENTS: 'ONIMCONNECTOR*' });
+    for (const name of ['ONIMCONNECTORMESSAGEADD', 'ONAPPUPDATE']) {
+      const delivery = await bench.deliver(name);
+      await bench.outcomeOf(delivery);
+      expect(await bench.shared.redis.type(bench.shared.keys.event(delivery.eventId))).toBe('string');
+    }
+  });
+
   it('is signed by both secrets while one replaces the other', async () => {
     const old = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
     await bench.start({ FORWARD_SECRET: `${old},${bench.receiver.secret}` });
@@ -67,6 +76,17 @@ describe('a delivery that does not verify', () => {
     expect((await bench.rejected.getFailed())[0]?.failedReason).toMatch(/^TOKEN_MISMATCH: /);
     expect(await bench.shared.redis.exists(bench.shared.keys.event(forged.eventId))).toBe(0);
     expect(await bench.outcomeOf(await bench.deliver('ONIMCONNECTORMESSAGEADD'))).toBe('done');
+  });
+
+  it('goes the whole way again when a person retries it', async () => {
+    await bench.start({ APPLICATION_TOKENS: `${MEMBER_ID}=not-yet-the-right-one` });
+    const delivery = await bench.deliver('ONIMCONNECTORMESSAGEADD');
+    await waitUntil('it is among the rejected', async () => (await bench.rejected.getFailedCount()) === 1);
+    await bench.stop();
+    await bench.start();
+    await (await bench.rejected.getFailed())[0]?.retry('failed');
+    await bench.forwards(1);
+    expect(bench.receiver.received[0]?.id).toBe(delivery.eventId);
   });
 
   it('and is large is kept without what it says, and not among the completed', async () => {

@@ -23,6 +23,8 @@ export interface Receiver {
   /** Requests whose signature is wrong. */
   readonly unsigned: readonly string[];
   answer: (request: Forwarded, count: number) => Answer | Promise<Answer>;
+  /** Forgets what came. */
+  clear(): void;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,9 @@ export async function startReceiver(port = 0): Promise<Receiver> {
     received,
     unsigned,
     answer: () => ({ status: 204 }),
+    clear() {
+      received.length = 0;
+    },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

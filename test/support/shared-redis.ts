@@ -11,11 +11,24 @@ export interface SharedRedisUse {
   readonly prefix: string;
   readonly keys: Keys;
   readonly redis: Redis;
+  /** Removes its keys, and disconnects. */
+  close(): Promise<void>;
 }
 
 export function useSharedRedis(): SharedRedisUse {
   const url = process.env.TEST_REDIS_URL;
   if (url === undefined) throw new Error('TEST_REDIS_URL is not set: the global setup of the tests did not run');
   const prefix = `{test-${randomBytes(6).toString('hex')}}`;
-  return { url, prefix, keys: createKeys(prefix), redis: connectPatiently(url, silentLogger) };
+  const redis = connectPatiently(url, silentLogger);
+  return {
+    url,
+    prefix,
+    keys: createKeys(prefix),
+    redis,
+    async close() {
+      const keys = await redis.keys(`${prefix}*`);
+      if (keys.length > 0) await redis.unlink(...keys);
+      redis.disconnect();
+    },
+  };
 }

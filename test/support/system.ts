@@ -10,6 +10,10 @@ import { RECEIVER_SECRET, startReceiver, type Receiver } from './receiver.js';
 import { startRedisServer, type TestRedis } from './redis-server.js';
 import { waitUntil } from './wait-until.js';
 
+/** A second portal, of which no fixture speaks. */
+export const OTHER_MEMBER_ID = 'a223c6b3710f85df22e9377d6c4f7553';
+export const OTHER_TOKEN = 'token-of-the-other-portal';
+
 /** One of the product's processes, as it is built, with what it wrote to standard output. */
 export interface SystemProcess {
   readonly child: ChildProcess;
@@ -64,7 +68,7 @@ export class System {
         DATA_DIR: dataDir,
         API_HOST: '127.0.0.1',
         API_PORT: String(await findFreePort()),
-        APPLICATION_TOKENS: `${MEMBER_ID}=${APPLICATION_TOKEN},a223c6b3710f85df22e9377d6c4f7553=${APPLICATION_TOKEN}`,
+        APPLICATION_TOKENS: `${MEMBER_ID}=${APPLICATION_TOKEN},${OTHER_MEMBER_ID}=${OTHER_TOKEN}`,
         FORWARD_URL: receiver.url,
         FORWARD_SECRET: RECEIVER_SECRET,
         DISK_FREE_BYTES_MIN: '0',

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/shared/config.js';
@@ -72,7 +72,8 @@ export class WorkerBench {
   async close(): Promise<void> {
     await this.stop();
     await this.receiver.close();
-    this.shared.redis.disconnect();
+    await this.shared.close();
+    await rm(this.dataDir, { recursive: true, force: true });
   }
 
   async deliver(

@@ -58,6 +58,8 @@ describe('createDestination', () => {
       destination.use('first', never, () => new Promise(() => undefined)),
     );
     expect(hanging).toHaveLength(5);
+    const gone = AbortSignal.abort();
+    expect((await destination.use('first', gone, () => Promise.resolve())).kind).toBe('busy');
     expect((await destination.use('retry', never, () => Promise.resolve())).kind).toBe('ran');
   });
 });

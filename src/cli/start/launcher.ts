@@ -7,7 +7,8 @@ import { childEnvironment, createDemoPortal, createForwardSecret } from './demo-
 import { startDemoReceiver } from './demo-receiver.js';
 import { keepRedis, type KeptRedis } from './keep-redis.js';
 import { requireListenable } from './listen-check.js';
-import { EXIT_CONFIG, ManagedChild, type ChildProgram } from './managed-child.js';
+import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
+import { ManagedChild, type ChildProgram } from './managed-child.js';
 import { createLineFormat } from './readable-log.js';
 import { stopChildren } from './stop-children.js';
 import { whenAborted, type StopSignals } from './stop-signals.js';

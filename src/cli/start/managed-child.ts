@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { StartError } from '../start-error.js';
+import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
 
 /** A program that the launcher starts and keeps running. */
 export interface ChildProgram {
@@ -26,8 +27,6 @@ export type ReadyDetails = z.infer<typeof readySchema>;
 /** `url`: where it listens, with the port that it got where the configuration left that open. */
 const readySchema = z.looseObject({ type: z.literal('ready'), url: z.url().optional() });
 
-/** sysexits.h: EX_CONFIG. */
-export const EXIT_CONFIG = 78;
 const RESTART_DELAY_MS = 500;
 const RESTART_DELAY_MS_MAX = 30_000;
 /** A run this long shows that the fault before it has passed. */

@@ -3,7 +3,7 @@ import { isKnownEventName, type Issue, type JsonValue, type OpenAuth, type Parse
 import { namedSecretsOf, splitAuth } from './open-auth.js';
 import { parsePayload } from './payload-schemas.js';
 import { isMap, wholeNumberOf } from './schema-parts.js';
-import { holdsSecret, sealData } from './redact-secrets.js';
+import { holdsSecret, redactData } from './redact-secrets.js';
 import { fingerprintOf, wireFormOf } from './wire-form.js';
 
 /** One event as it came, in its parts; `secrets` is the only part that holds any. */
@@ -56,7 +56,7 @@ interface Parts {
 function partsOf(parts: Parts): Pick<ParsedEnvelope, 'auth' | 'body' | 'secrets' | 'fingerprint'> {
   const { open, sealed, secretValues } = splitAuth(parts.auth, parts.memberId);
   const whole = wireFormOf(parts.data);
-  const { data, moved } = sealData(whole, secretValues);
+  const { data, moved } = redactData(whole, secretValues);
   return {
     auth: open,
     body: bodyOf(parts.name, data),

@@ -2,7 +2,7 @@ import type { JsonValue } from './event.js';
 import { createMapFor } from './wire-form.js';
 
 /** What stands in the open where a secret was. */
-const SEALED = '[sealed]';
+export const SEALED = '[sealed]';
 
 /**
  * Characters compared, at worst, per event. A search is as slow as text times value where both repeat themselves, so a
@@ -76,7 +76,7 @@ export function holdsSecret(text: string, values: SecretValues): boolean {
 }
 
 /** Takes the secrets out of data; `moved` holds what stood at each path, and `data` is the same object if none did. */
-export function sealData(
+export function redactData(
   data: JsonValue,
   values: SecretValues,
 ): { readonly data: JsonValue; readonly moved: Readonly<Record<string, JsonValue>> } {
@@ -84,62 +84,62 @@ export function sealData(
   return { data: sealValue(data, '', { values, moved, work: 0 }), moved };
 }
 
-interface Sealing {
+interface Redaction {
   readonly values: SecretValues;
   readonly moved: Record<string, JsonValue>;
   work: number;
 }
 
-function sealValue(value: JsonValue, path: string, sealing: Sealing): JsonValue {
-  if (typeof value === 'string') return sealText(value, path, sealing);
+function sealValue(value: JsonValue, path: string, redaction: Redaction): JsonValue {
+  if (typeof value === 'string') return redactText(value, path, redaction);
   if (typeof value !== 'object' || value === null) return value;
-  if (isList(value)) return sealList(value, path, sealing);
-  return sealMap(value, path, sealing);
+  if (isList(value)) return sealList(value, path, redaction);
+  return redactMap(value, path, redaction);
 }
 
-function sealText(text: string, path: string, sealing: Sealing): string {
-  const redacted = redact(text, sealing);
-  if (redacted !== text) sealing.moved[path] = text;
+function redactText(text: string, path: string, redaction: Redaction): string {
+  const redacted = redact(text, redaction);
+  if (redacted !== text) redaction.moved[path] = text;
   return redacted;
 }
 
-function sealList(list: readonly JsonValue[], path: string, sealing: Sealing): JsonValue {
-  const items = list.map((item, index) => sealValue(item, pathTo(path, String(index)), sealing));
+function sealList(list: readonly JsonValue[], path: string, redaction: Redaction): JsonValue {
+  const items = list.map((item, index) => sealValue(item, pathTo(path, String(index)), redaction));
   return items.every((item, index) => item === list[index]) ? list : items;
 }
 
-function sealMap(map: Readonly<Record<string, JsonValue>>, path: string, sealing: Sealing): JsonValue {
+function redactMap(map: Readonly<Record<string, JsonValue>>, path: string, redaction: Redaction): JsonValue {
   const keys = Object.keys(map);
   const copy: Record<string, JsonValue> = createMapFor(keys);
   let hasChanged = false;
   for (const [index, key] of keys.entries()) {
     const value = map[key] ?? null;
     // Nobody but an attacker writes a token as a key; two of them in one map must not become one.
-    const hidden = redact(key, sealing);
+    const hidden = redact(key, redaction);
     const openKey = hidden === key ? key : `${hidden}~${index}`;
     const childPath = pathTo(path, key);
     const isSecret = hidden !== key || isSecretName(key);
-    const sealed = isSecret ? moveAway(value, childPath, sealing) : sealValue(value, childPath, sealing);
+    const sealed = isSecret ? moveAway(value, childPath, redaction) : sealValue(value, childPath, redaction);
     hasChanged ||= openKey !== key || sealed !== value;
     copy[openKey] = sealed;
   }
   return hasChanged ? copy : map;
 }
 
-function moveAway(value: JsonValue, path: string, sealing: Sealing): JsonValue {
+function moveAway(value: JsonValue, path: string, redaction: Redaction): JsonValue {
   // An empty field hides nothing, and that it is empty may be what the reader needs to know.
   if (value === '') return value;
-  sealing.moved[path] = value;
+  redaction.moved[path] = value;
   return SEALED;
 }
 
-function redact(text: string, sealing: Sealing): string {
+function redact(text: string, redaction: Redaction): string {
   let redacted = text;
-  for (const value of sealing.values.searched) {
-    sealing.work += SEARCH_START_WORK;
+  for (const value of redaction.values.searched) {
+    redaction.work += SEARCH_START_WORK;
     if (redacted.length < value.length) continue;
-    sealing.work += redacted.length * value.length;
-    if (sealing.work > SEARCH_WORK_MAX) return SEALED;
+    redaction.work += redacted.length * value.length;
+    if (redaction.work > SEARCH_WORK_MAX) return SEALED;
     if (redacted.includes(value)) redacted = redacted.replaceAll(value, SEALED);
   }
   return redacted;

@@ -10,3 +10,16 @@ export async function withTimeLimit<Value>(promise: Promise<Value>, timeoutMs: n
     clearTimeout(timer);
   }
 }
+
+/** Whether it resolves in time; what is still under way then is left to itself. It rejects as the promise does. */
+export async function resolvesWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
