@@ -82,7 +82,7 @@ export class AbandonedJournals {
       this.#broken.delete(path);
       this.#deps.logger.info(
         { event: 'journal.adopted', journal: path },
-        'took over the journal of a process that is gone',
+        'took over a journal that an earlier process left',
       );
     } catch (error) {
       this.#deps.opened.delete(path);

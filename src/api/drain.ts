@@ -185,7 +185,8 @@ export class Drain {
       return;
     }
     if (this.#failures === 0) {
-      const reason = errorMessage(error);
+      // What ioredis says of a closed connection is of no use to a person.
+      const reason = this.#redis.status === 'ready' ? errorMessage(error) : 'no connection to Redis';
       this.#deps.logger.warn(
         { event: 'drain.failing', reason },
         'events cannot be moved to Redis; they wait in the journal',

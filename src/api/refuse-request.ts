@@ -9,6 +9,7 @@ import { StorageError } from './journal.js';
 /** Storage is full or slow for seconds, not for hours. */
 const RETRY_AFTER_SECONDS = 5;
 const STORAGE_LOG_EVERY_MS = 1000;
+const LOGGED_FIELDS_MAX = 10;
 
 /**
  * The one place that answers a request that failed, with the code of the table and nothing else: no stack, and nothing of
@@ -26,7 +27,7 @@ export function createRefuseRequest({ logger }: { readonly logger: Logger }): Er
     const refusal = toHttpError(error);
     const { status } = HTTP_ERRORS[refusal.code];
     if (status === 503) logUnavailable(error);
-    else logger.info({ event: 'delivery.refused', code: refusal.code, ...originOf(refusal.code, request) }, 'refused');
+    else logger.info({ event: 'delivery.refused', code: refusal.code, ...detailsOf(refusal, request) }, 'refused');
     const body = { error: refusal.code, ...(refusal.issues && { issues: refusal.issues }) };
     answerEarly(request, response, { status, body, headers: headersOf(refusal.code) });
   };
@@ -45,9 +46,13 @@ function headersOf(code: HttpErrorCode): Readonly<Record<string, string>> {
   return code === 'storage_unavailable' ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};
 }
 
-/** Who was kept out; what anybody else sent from is of no interest. */
-function originOf(code: HttpErrorCode, request: Request): { readonly ip?: string | undefined } {
-  return code === 'sender_not_allowed' ? { ip: request.ip } : {};
+/** Who sent it, and which fields are wrong: what a person needs to find a sender that speaks another form. Never a value. */
+function detailsOf(
+  { issues }: HttpError,
+  { ip }: Request,
+): { readonly ip?: string; readonly fields?: readonly string[] } {
+  const fields = issues?.slice(0, LOGGED_FIELDS_MAX).map((issue) => issue.path);
+  return { ...(ip !== undefined && { ip }), ...(fields && { fields }) };
 }
 
 /** Under load there would be thousands a second, all for the same reason: at most one line a second, with their number. */

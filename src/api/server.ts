@@ -4,6 +4,7 @@ import express, { type Express } from 'express';
 import type { Config } from '../shared/config.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { StartError } from '../shared/start-error.js';
 import { resolvesWithin } from '../shared/time-limit.js';
 import { createAcceptEvent, type AcceptEventDeps } from './accept-event.js';
 import { HttpError } from './http-error.js';
@@ -118,7 +119,10 @@ function listen(server: Server, { apiHost, apiPort }: ServerDeps['config']): Pro
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void => {
       const isTaken = error.code === 'EADDRINUSE';
-      reject(isTaken ? new Error(`API_PORT: port ${apiPort} is taken by another program`, { cause: error }) : error);
+      const why = isTaken
+        ? `API_PORT: port ${apiPort} is taken by another program`
+        : `API_HOST: cannot listen on ${apiHost}, port ${apiPort} (${error.code})`;
+      reject(new StartError(why));
     };
     server.once('error', fail);
     server.listen(apiPort, apiHost, () => {

@@ -2,7 +2,7 @@ import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { errorCode, errorMessage } from '../shared/caught-error.js';
-import { StartError } from './start-error.js';
+import { StartError } from '../shared/start-error.js';
 
 /** Proof that this process alone starts things on a data directory. */
 export interface InstanceLock {

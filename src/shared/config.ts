@@ -43,7 +43,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
         `${field.name}: ${parsed.error.issues[0]?.message}${field.secret ? '' : `, got ${JSON.stringify(raw)}`}`,
       );
   }
-  problems.push(...contradictions(values));
+  problems.push(...contradictions(values, problems));
   if (problems.length > 0) throw new ConfigError(problems);
   return values as unknown as Config;
 }
@@ -64,10 +64,11 @@ function readVariable(env: NodeJS.ProcessEnv, name: string, problems: string[]):
   }
 }
 
-function contradictions(values: Readonly<Record<string, unknown>>): string[] {
+function contradictions(values: Readonly<Record<string, unknown>>, problems: readonly string[]): string[] {
   const found: string[] = [];
   const secrets = values.forwardSecrets;
-  if (values.forwardUrl !== undefined && (!Array.isArray(secrets) || secrets.length === 0)) {
+  const isSecretTold = problems.some((problem) => problem.startsWith('FORWARD_SECRET'));
+  if (values.forwardUrl !== undefined && !isSecretTold && (!Array.isArray(secrets) || secrets.length === 0)) {
     found.push(
       'FORWARD_SECRET: expected a secret (whsec_ and 24 to 64 bytes in base64), because FORWARD_URL is set; got none',
     );

@@ -1,5 +1,6 @@
 import { ConfigError, environment, loadConfig, type Config } from './config.js';
-import { createLogger, flushLogger, type Logger } from './logger.js';
+import { createLastLogger, createLogger, flushLogger, type Logger } from './logger.js';
+import { StartError } from './start-error.js';
 import { resolvesWithin } from './time-limit.js';
 
 /** A process that runs, and the way to end it. */
@@ -32,10 +33,12 @@ export async function runProcess(name: string, start: Start): Promise<void> {
     await flushLogger(logger);
     process.exit(exitCode);
   };
-  const fail = (error: unknown): void => {
-    reportFatal(logger, error);
-    void end(error instanceof ConfigError ? EXIT_CONFIG : 1);
+  const endWith = async (fault: unknown): Promise<void> => {
+    await flushLogger(logger);
+    reportFatal(createLastLogger(name), fault);
+    process.exit(fault instanceof ConfigError ? EXIT_CONFIG : 1);
   };
+  const fail = (fault: unknown): void => void endWith(fault);
   const stop = (reason: string): void => {
     if (stopping) process.exit(0);
     stopping = true;
@@ -68,6 +71,10 @@ async function stopWithin(running: Running | undefined, timeoutMs: number, logge
 function reportFatal(logger: Logger, error: unknown): void {
   if (error instanceof ConfigError) {
     for (const problem of error.problems) logger.fatal({ event: 'config.invalid' }, problem);
+    return;
+  }
+  if (error instanceof StartError) {
+    logger.fatal({ event: 'process.not_started' }, error.message);
     return;
   }
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -72,6 +72,8 @@ export class DeliveryProcessor {
   }
 
   async #reject(jobId: string, delivery: Delivery, error: JobError): Promise<Result> {
+    const line = { ...logFields({ delivery, eventId: delivery.eventId }), code: error.code, reason: error.message };
+    this.#deps.logger.info({ event: 'delivery.rejected', ...line }, 'rejected');
     await this.#deps.rejections.add(jobId, delivery, error.message);
     return { kind: 'finished', outcome: 'rejected' };
   }
@@ -150,6 +152,8 @@ export class DeliveryProcessor {
     const line = { ...logFields({ delivery, eventId: delivery.eventId }), durationMs };
     switch (result.kind) {
       case 'finished':
+        // A rejected one was told of where its reason is known.
+        if (result.outcome === 'rejected') return undefined;
         return logger.info({ event: `delivery.${result.outcome}`, ...line }, result.outcome);
       case 'failed': {
         const { reason } = result;
@@ -160,8 +164,8 @@ export class DeliveryProcessor {
       }
       case 'postponed':
         return logger[isFirstRun ? 'info' : 'debug'](
-          { event: 'delivery.parked', ...line },
-          'its portal is not known yet',
+          { event: 'delivery.parked', ...line, code: 'PORTAL_UNKNOWN' },
+          'parked: the portal has no entry in APPLICATION_TOKENS',
         );
       case 'handed-back':
       case 'retry':

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, readFile, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ describe('a configuration that is wrong', () => {
 
   it('ends a process with 78 that has another key than the one that seals the events in Redis', async () => {
     system = await System.start();
-    const dataDir = await mkdtemp(join(tmpdir(), 'b24-other-key-'));
+    const dataDir = await mkdtemp(join(system.dataDir, 'other-'));
     const env = { REDIS_URL: system.redis.url, DATA_DIR: dataDir, API_PORT: '0' };
     for (const path of ['dist/api/main.js', 'dist/worker/main.js']) {
       const { code, problems } = await endOf(startProcess(path, env));
@@ -58,5 +58,6 @@ describe('the key file', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     for (const one of started) one.signal('SIGKILL');
     await redis.remove();
+    await rm(dataDir, { recursive: true, force: true });
   });
 });

@@ -76,6 +76,11 @@ test('after a kill -9 the next start takes the port, the Redis and the work over
   expect(next.output()).toContain('left running by an earlier start');
   await expect(paste(await next.line(/^curl /))).resolves.toMatchObject({ status: 'accepted' });
   await next.line(/^forward .*received ONIMCONNECTORMESSAGEADD/);
+
+  next.child.kill('SIGINT');
+  await expect(next.exitCode()).resolves.toBe(0);
+  expect(next.output()).toMatch(/stopped$/);
+  await expect(probeRedis(ownPort)).resolves.toEqual({ state: 'refused' });
 });
 
 test('a port that another program has is told by the name of its variable', async () => {

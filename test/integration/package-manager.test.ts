@@ -18,10 +18,11 @@ describe('the package manager of the system', () => {
   });
 
   /** A program that only writes down how it was called. */
-  async function pretend(program: string, exitCode = 0): Promise<void> {
+  async function pretend(program: string, exitCode = 0, refusedVerb = 'none'): Promise<void> {
     const script = `#!/bin/sh
       echo "${program} $* [$RUNLEVEL $SYSTEMD_OFFLINE $DEBIAN_FRONTEND]" >> '${bin}/calls'
       echo 'what it said'
+      [ "$1" = '${refusedVerb}' ] && exit 1
       exit ${exitCode}`;
     await writeFile(join(bin, program), script);
     await chmod(join(bin, program), 0o755);
@@ -37,15 +38,24 @@ describe('the package manager of the system', () => {
 
   test('apt-get: says so first, starts no service now, and none at the next boot', async () => {
     await pretend('apt-get');
-    await pretend('systemctl');
+    await pretend('systemctl', 0, 'is-enabled');
 
     await expect(install()).resolves.toBe(true);
 
     expect(said).toEqual([expect.stringMatching(/^installing Redis with apt-get, .* its own service is not started$/)]);
-    const [update, installation, disable] = (await calls()).split('\n');
+    const [, update, installation, disable] = (await calls()).split('\n');
     expect(update).toMatch(/^apt-get .*update \[1 1 noninteractive\]$/);
     expect(installation).toMatch(/^apt-get .*install -y .*redis-server \[1 1 noninteractive\]$/);
     expect(disable).toMatch(/^systemctl disable redis-server\.service/);
+  });
+
+  test('leaves a service alone that was set up before', async () => {
+    await pretend('apt-get');
+    await pretend('systemctl');
+
+    await expect(install()).resolves.toBe(true);
+
+    await expect(calls()).resolves.not.toContain('disable');
   });
 
   test.each(['apk', 'dnf'])('%s is used where it is what there is', async (program) => {

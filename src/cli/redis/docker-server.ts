@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findFreePort } from '../free-port.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 import { writeInstance } from './instance-file.js';
 import { waitUntilReady } from './redis-probe.js';
 import { DURABLE_SETTINGS, loopbackUrl, STOP_TIMEOUT_MS, type RedisServer } from './redis-server.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 import { readInstance } from './instance-file.js';
 import { commandOf, isAlive, isProcessId, looksLikeRedis } from './process-identity.js';
 import { probeRedis, type Probe } from './redis-probe.js';

@@ -18,7 +18,18 @@ const MANAGERS: readonly Manager[] = [
   {
     program: 'apt-get',
     prepare: ['-qq', 'update'],
-    installs: [['-qq', '-o', 'DPkg::Lock::Timeout=120', 'install', '-y', '--no-install-recommends', 'redis-server']],
+    installs: [
+      [
+        '-qq',
+        '-o',
+        'DPkg::Lock::Timeout=120',
+        'install',
+        '-y',
+        '--no-upgrade',
+        '--no-install-recommends',
+        'redis-server',
+      ],
+    ],
   },
   {
     program: 'apk',
@@ -54,13 +65,14 @@ export async function installRedisPackage(install: PackageInstall): Promise<bool
     `installing Redis with ${manager.program}, because there is none on the PATH; its own service is not started`,
   );
   const options = { timeoutMs: INSTALL_TIMEOUT_MS, env: { ...install.env, ...NO_SERVICE }, signal: install.signal };
+  const hadService = await isServiceEnabled(install);
   if (manager.prepare) await runCommand(file, manager.prepare, options);
   let output = '';
   for (const args of manager.installs) {
     install.signal?.throwIfAborted();
     const result = await runCommand(file, args, options);
     if (result.exitCode === 0) {
-      await keepServiceOff(install);
+      if (!hadService) await keepServiceOff(install);
       return true;
     }
     output = result.output;
@@ -77,9 +89,19 @@ async function findManager(searchPath: string): Promise<{ manager: Manager; file
   return undefined;
 }
 
-/** The package may have enabled its service for the next boot. There was none before, so nobody asked for it. */
-async function keepServiceOff({ env }: PackageInstall): Promise<void> {
-  const systemctl = await findOnPath('systemctl', env.PATH ?? '');
-  if (systemctl === undefined) return;
-  await runCommand(systemctl, ['disable', 'redis-server.service'], { timeoutMs: 20_000, env });
+/** A service that somebody set up before is left as it is. */
+async function isServiceEnabled(install: PackageInstall): Promise<boolean> {
+  return (await systemctl(install, 'is-enabled')) === 0;
+}
+
+/** The package may have enabled its service for the next boot, for which nobody asked. */
+async function keepServiceOff(install: PackageInstall): Promise<void> {
+  await systemctl(install, 'disable');
+}
+
+async function systemctl({ env }: PackageInstall, verb: string): Promise<number | null> {
+  const file = await findOnPath('systemctl', env.PATH ?? '');
+  if (file === undefined) return null;
+  const { exitCode } = await runCommand(file, [verb, 'redis-server.service'], { timeoutMs: 20_000, env });
+  return exitCode;
 }

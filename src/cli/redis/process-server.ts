@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findFreePort } from '../free-port.js';
 import { errorMessage } from '../../shared/caught-error.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 import type { RunningServer } from './find-running.js';
 import { writeInstance } from './instance-file.js';
 import { isAlive, signalProcess } from './process-identity.js';
@@ -150,11 +150,14 @@ function processHandle(handle: ProcessHandle): RedisServer {
   void ended.then(() => (hasEnded = true));
   const stop: RedisServer['stop'] = async ({ timeoutMs = STOP_TIMEOUT_MS } = {}) => {
     if (hasEnded || (isReused && !(await isStill(pid, port)))) return;
+    // Nothing else may be left to keep this process alive until the server is gone.
+    const awake = setInterval(() => undefined, WATCH_EVERY_MS);
     signalProcess(pid, 'SIGTERM');
     await Promise.race([ended, sleep(timeoutMs, undefined, { ref: false })]);
     // Frozen, or stuck in a slow disk. What it confirmed is with the kernel already, which a kill does not undo.
     if (!hasEnded) signalProcess(pid, 'SIGKILL');
     await ended;
+    clearInterval(awake);
   };
   return { url: loopbackUrl(port), port, source, isReused, ended, stop };
 }

@@ -2,7 +2,7 @@ import { mkdir, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceLock } from '../instance-lock.js';
 import { errorMessage } from '../../shared/caught-error.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 import { containerName, dockerAnswers, startDockerServer } from './docker-server.js';
 import { findRunning } from './find-running.js';
 import { readInstance } from './instance-file.js';

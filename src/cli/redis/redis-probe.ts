@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 
 /** What stands behind a port of this machine, as told over the wire. */
 export type Probe =

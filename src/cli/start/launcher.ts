@@ -1,7 +1,7 @@
 import { ConfigError, loadConfig, type Config } from '../../shared/config.js';
 import { takeInstanceLock } from '../instance-lock.js';
 import { errorMessage } from '../../shared/caught-error.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 import { bannerLines } from './banner.js';
 import { childEnvironment, createDemoPortal, createForwardSecret } from './demo-portal.js';
 import { startDemoReceiver } from './demo-receiver.js';
@@ -126,7 +126,7 @@ async function startChildren(context: Launch, config: Config, env: NodeJS.Proces
     (program) => new ManagedChild({ program, env, say, onFatal, onLine: (line) => showLine(program.name, line) }),
   );
   undo.push(() => {
-    say('stopping');
+    say('stopping: what is under way may end first; another Ctrl-C ends it at once');
     const timeoutMs = config.effectTimeoutMs + STOP_GRACE_MS;
     return stopChildren({ children, timeoutMs, hurry: signals.hurry, say });
   });

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 
 export interface ListenCheck {
   readonly host: string;

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { StartError } from '../start-error.js';
+import { StartError } from '../../shared/start-error.js';
 import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
 
 /** A program that the launcher starts and keeps running. */
