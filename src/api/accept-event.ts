@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { eventIdOf } from '../shared/bitrix24/event-id.js';
 import { parseEnvelope, type ParsedEnvelope } from '../shared/bitrix24/parse-event.js';
 import type { Config } from '../shared/config.js';
-import { DELIVERY_VERSION, type Delivery } from '../shared/delivery.js';
+import { DELIVERY_VERSION, toRecord, type Delivery } from '../shared/delivery.js';
 import type { Logger } from '../shared/logger.js';
 import type { Sealer } from '../shared/sealer.js';
 import { sealSecrets } from '../shared/delivery-seal.js';
@@ -27,6 +27,11 @@ export interface AcceptEventDeps {
 /** Of all requests that are being read or wait for the disk. */
 const IN_FLIGHT_BYTES_MAX = 64 * 1_048_576;
 
+/** A record may be longer than its body, by this much: names are put in place of brackets, secrets are sealed in base64. */
+const RECORD_SHARE_MAX = 4;
+
+type Accepted = Omit<Delivery, 'bytes'>;
+
 /**
  * Takes one POST: checks it from the cheapest to the dearest, decodes, parses, seals, and answers 200 only after the record is
  * on disk. Whatever is wrong is thrown, and answered by the server's one error handler.
@@ -40,8 +45,10 @@ export function createAcceptEvent(deps: AcceptEventDeps): (request: Request, res
     try {
       const body = await receive({ deps, request, response, share });
       const envelope = parse(deps, format, body);
-      const delivery = toDelivery(deps, envelope, { receivedAtMs, bytes: body.length });
-      await deps.journals.append(JSON.stringify(delivery));
+      const delivery = toDelivery(deps, envelope, receivedAtMs);
+      const record = toRecord(delivery);
+      if (record.length > deps.config.bodyBytesMax * RECORD_SHARE_MAX) throw new HttpError('body_too_large');
+      await deps.journals.append(record);
       answer(response, { status: 200, body: acceptance(delivery) });
       log(deps.logger, delivery);
     } finally {
@@ -65,7 +72,7 @@ interface Receiving {
 
 async function receive({ deps, request, response, share }: Receiving): Promise<Buffer> {
   // Only now, so that a sender who asks first need not send a body that is refused.
-  if (request.headers.expect !== undefined) response.writeContinue();
+  if (/^100-continue$/i.test(request.headers.expect ?? '')) response.writeContinue();
   return readBody(request, { bytesMax: deps.config.bodyBytesMax, share });
 }
 
@@ -78,23 +85,19 @@ function parse({ config }: AcceptEventDeps, format: BodyFormat, body: Buffer): P
   return parsed.envelope;
 }
 
-function toDelivery(
-  { config, sealer }: AcceptEventDeps,
-  envelope: ParsedEnvelope,
-  of: Pick<Delivery, 'receivedAtMs' | 'bytes'>,
-): Delivery {
+function toDelivery({ config, sealer }: AcceptEventDeps, envelope: ParsedEnvelope, receivedAtMs: number): Accepted {
   const { name, handlerId, ts, auth, body, secrets, fingerprint } = envelope;
   const id = randomUUID();
   const eventId = eventIdOf({ memberId: auth.memberId, name, handlerId, ts, fingerprint }, config.dedupBy);
   const seal = sealSecrets(sealer, secrets, { id, auth });
-  return { v: DELIVERY_VERSION, id, eventId, ...of, name, handlerId, ts, auth, body, seal };
+  return { v: DELIVERY_VERSION, id, eventId, receivedAtMs, name, handlerId, ts, auth, body, seal };
 }
 
-function acceptance({ id, body }: Delivery): Readonly<Record<string, unknown>> {
+function acceptance({ id, body }: Accepted): Readonly<Record<string, unknown>> {
   return body.state === 'quarantined' ? { status: 'quarantined', id, issues: body.issues } : { status: 'accepted', id };
 }
 
-function log(logger: Logger, delivery: Delivery): void {
+function log(logger: Logger, delivery: Accepted): void {
   const { id: deliveryId, eventId, name: eventName, auth, body, receivedAtMs } = delivery;
   const isQuarantined = body.state === 'quarantined';
   const what = isQuarantined ? 'quarantined' : 'accepted';

@@ -10,6 +10,12 @@ export interface BodyBounds {
   readonly parametersMax: number;
 }
 
+/**
+ * Characters of one key, or of one step of it between brackets. PHP's and Bitrix24's are short; a longer one would cost
+ * its length again wherever it is repeated, in an issue or in a record.
+ */
+const KEY_LENGTH_MAX = 256;
+
 export type DecodeResult =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly issues: readonly Issue[] };
 
@@ -26,11 +32,12 @@ export function decodeForm(bytes: Buffer, bounds: BodyBounds): DecodeResult {
   const text = textIn(bytes);
   if (typeof text !== 'string') return refuse(text.problem);
   if (countParameters(text) > bounds.parametersMax) return refuse(tooMany(bounds));
-  const fields = qs.parse(text, flatFormOptions());
+  const fields = qs.parse(text, flatFormOptions(bounds));
   const tree: Tree = {};
   for (const key of Object.keys(fields)) {
     const path = pathOf(key);
     if (path.length - 1 > bounds.depthMax) return refuse(tooDeep(bounds));
+    if (path.some(isLongKey)) return refuse(LONG_KEY);
     if (!path.includes('__proto__')) insert(tree, path, fields[key]);
   }
   return { ok: true, value: settle(tree) };
@@ -63,9 +70,11 @@ function countParameters(text: string): number {
   return count;
 }
 
-function flatFormOptions(): qs.IParseOptions<qs.BooleanOptional> {
+function flatFormOptions({ depthMax }: BodyBounds): qs.IParseOptions<qs.BooleanOptional> {
   const decodePercent = createPercentDecoder();
   const counters = new Map<string, number>();
+  // With its brackets. What is longer is refused for its depth or for the length of a step.
+  const keyLengthMax = (depthMax + 1) * (KEY_LENGTH_MAX + EMPTY_BRACKETS.length);
   return {
     depth: 0,
     // Counted already; qs would cut off the rest.
@@ -74,8 +83,10 @@ function flatFormOptions(): qs.IParseOptions<qs.BooleanOptional> {
     allowSparse: true,
     // `constructor` is an own key like any other; qs drops `__proto__` nevertheless.
     allowPrototypes: true,
-    decoder: (part, ...[, , type]) =>
-      type === 'key' ? numberEmptyBrackets(decodePercent(part), counters) : decodePercent(part),
+    decoder: (part, ...[, , type]) => {
+      const decoded = decodePercent(part);
+      return type === 'key' && decoded.length <= keyLengthMax ? numberEmptyBrackets(decoded, counters) : decoded;
+    },
   };
 }
 
@@ -236,6 +247,7 @@ function boundJson(
 ): string | undefined {
   if (depth > state.bounds.depthMax) return tooDeep(state.bounds);
   if (Object.hasOwn(node, '__proto__')) delete (node as Tree)['__proto__'];
+  if (!Array.isArray(node) && Object.keys(node).some(isLongKey)) return LONG_KEY;
   const children: readonly unknown[] = Object.values(node);
   state.count += children.length === 0 ? 1 : 0;
   for (const child of children) {
@@ -246,6 +258,12 @@ function boundJson(
     if (state.count > state.bounds.parametersMax) return tooMany(state.bounds);
   }
   return undefined;
+}
+
+const LONG_KEY = `a key longer than ${KEY_LENGTH_MAX} characters`;
+
+function isLongKey(key: string): boolean {
+  return key.length > KEY_LENGTH_MAX;
 }
 
 function tooDeep({ depthMax }: BodyBounds): string {

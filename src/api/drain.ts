@@ -23,8 +23,6 @@ export interface DrainDeps {
   readonly queuePrefix: string;
   readonly secretKeys: SecretKeys;
   readonly logger: Logger;
-  /** Told where the process must end: Redis holds events that are sealed with another key. */
-  readonly onFatal: (error: ConfigError) => void;
   /** How long a confirmed record is held, to be sent again to a Redis that turns out to be another one. */
   readonly holdMs?: number;
 }
@@ -120,10 +118,6 @@ export class Drain {
         if (this.#isOver(moved > 0)) return;
         if (moved === 0) await this.#rest();
       } catch (error) {
-        if (error instanceof ConfigError) {
-          this.#deps.onFatal(error);
-          return;
-        }
         if (this.#isOver(false)) return;
         await this.#backOff(error);
       }
@@ -184,16 +178,21 @@ export class Drain {
       await sleep(BACKOFF_MS.first);
       return;
     }
-    if (this.#failures === 0) {
-      // What ioredis says of a closed connection is of no use to a person.
-      const reason = this.#redis.status === 'ready' ? errorMessage(error) : 'no connection to Redis';
-      this.#deps.logger.warn(
-        { event: 'drain.failing', reason },
-        'events cannot be moved to Redis; they wait in the journal',
-      );
-    }
+    if (this.#failures === 0) this.#logFailing(error);
     this.#failures += 1;
     await this.#retry.wait(Math.min(BACKOFF_MS.first * 2 ** Math.min(this.#failures, 10), BACKOFF_MS.max));
+  }
+
+  #logFailing(error: unknown): void {
+    const { logger } = this.#deps;
+    // The key was changed while this process ran. What it accepts is kept, and moved by the next one, which has both keys.
+    if (error instanceof ConfigError) {
+      logger.error({ event: 'drain.failing', reason: error.problems.join('; ') }, 'events wait in the journal');
+      return;
+    }
+    // What ioredis says of a closed connection is of no use to a person.
+    const reason = this.#redis.status === 'ready' ? errorMessage(error) : 'no connection to Redis';
+    logger.warn({ event: 'drain.failing', reason }, 'events cannot be moved to Redis; they wait in the journal');
   }
 
   #succeed(): void {

@@ -28,6 +28,8 @@ export type FolderProblem =
   | 'failed';
 
 export class JournalFolderError extends Error {
+  readonly isDiskFull: boolean;
+
   constructor(
     readonly problem: FolderProblem,
     path: string,
@@ -35,6 +37,8 @@ export class JournalFolderError extends Error {
   ) {
     super(`the journal ${path} cannot be opened: ${reasonOf(cause)}`, { cause });
     this.name = 'JournalFolderError';
+    // LevelDB passes the system's words on, and no code.
+    this.isDiskFull = /No space left on device|quota exceeded/i.test(reasonOf(cause));
   }
 }
 

@@ -72,8 +72,9 @@ const COMPACT_RECORDS = 20_000;
 export class Journal {
   readonly #deps: JournalDeps;
   #state: 'open' | 'reopening' | 'closed' = 'open';
-  #folder: JournalFolder;
-  #source: RecordSource;
+  /** None where the disk was full already when the process started. */
+  #folder: JournalFolder | undefined;
+  #source: RecordSource | undefined;
   #nextSequence = 1;
   #waiting: Waiting[] = [];
   #chores: Chore[] = [];
@@ -81,19 +82,29 @@ export class Journal {
   #reopened: Promise<void> = Promise.resolve();
   #compactedTo = 0;
 
-  private constructor(deps: JournalDeps, folder: JournalFolder) {
+  private constructor(deps: JournalDeps, folder: JournalFolder | undefined) {
     this.#deps = deps;
     this.#folder = folder;
-    this.#source = this.#sourceOf(folder);
+    this.#source = folder && this.#sourceOf(folder);
   }
 
-  /** Always in a new folder: what an earlier process left is taken over as any other abandoned journal. */
+  /**
+   * Always in a new folder: what an earlier process left is taken over as any other abandoned journal. On a full disk there is none
+   * until there is room; the journals that fill it are drained meanwhile.
+   */
   static async open(deps: JournalDeps): Promise<Journal> {
-    return new Journal(deps, await openNewFolder(deps));
+    try {
+      return new Journal(deps, await openNewFolder(deps));
+    } catch (error) {
+      if (!(error instanceof JournalFolderError) || !error.isDiskFull) throw error;
+      const journal = new Journal(deps, undefined);
+      journal.#fail(error);
+      return journal;
+    }
   }
 
   /** What was written here, for the drain. Another object once the journal has moved to a new folder. */
-  get source(): RecordSource {
+  get source(): RecordSource | undefined {
     return this.#source;
   }
 
@@ -116,7 +127,7 @@ export class Journal {
     this.#state = 'closed';
     this.#rejectWaiting(new StorageError('the journal is closed'));
     await this.#reopened;
-    await this.#folder.close();
+    await this.#folder?.close();
   }
 
   /** One write at a time: a record must never be believed that was written beside, and so perhaps behind, a write that failed. */
@@ -135,7 +146,7 @@ export class Journal {
     this.#nextSequence += group.length;
     try {
       const texts = group.map((waiting) => waiting.text);
-      await this.#folder.append(first, texts);
+      await this.#current().append(first, texts);
     } catch (error) {
       this.#fail(error);
       for (const waiting of group) waiting.reject(new StorageError('the write failed', { cause: error }));
@@ -143,6 +154,11 @@ export class Journal {
     }
     for (const waiting of group) waiting.resolve();
     this.#deps.onAppended();
+  }
+
+  #current(): JournalFolder {
+    if (!this.#folder) throw new StorageError('there is no journal yet');
+    return this.#folder;
   }
 
   #fail(error: unknown): void {
@@ -159,7 +175,7 @@ export class Journal {
   }
 
   async #reopen(): Promise<void> {
-    await this.#folder.close().catch(() => undefined);
+    await this.#folder?.close().catch(() => undefined);
     for (;;) {
       const folder = await this.#tryToReopen();
       if (folder) {
@@ -172,8 +188,8 @@ export class Journal {
   }
 
   #goOnIn(folder: JournalFolder): void {
-    if (folder.path !== this.#folder.path) {
-      this.#deps.opened.delete(this.#folder.path);
+    if (folder.path !== this.#folder?.path) {
+      if (this.#folder) this.#deps.opened.delete(this.#folder.path);
       this.#source = this.#sourceOf(folder);
     }
     this.#folder = folder;
@@ -184,6 +200,7 @@ export class Journal {
 
   async #tryToReopen(): Promise<JournalFolder | undefined> {
     try {
+      if (!this.#folder) return await openNewFolder(this.#deps);
       return await JournalFolder.open(this.#folder.path, { create: false });
     } catch (error) {
       const isOurs = !(error instanceof JournalFolderError) || error.problem === 'failed';
@@ -196,7 +213,7 @@ export class Journal {
   #sourceOf({ path }: JournalFolder): RecordSource {
     const lastSequence = (): number => this.#nextSequence - 1;
     const current = (): JournalFolder => {
-      if (this.#state === 'open' && this.#folder.path === path) return this.#folder;
+      if (this.#state === 'open' && this.#folder?.path === path) return this.#folder;
       throw new StorageError(`the journal ${path} cannot be reached now`);
     };
     return {

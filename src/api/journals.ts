@@ -61,7 +61,8 @@ export class Journals {
 
   /** Where the drain finds records, in the order in which they must go: what is older first. */
   get sources(): readonly RecordSource[] {
-    return [...this.#abandoned.sources, this.#own.source];
+    const own = this.#own.source;
+    return own ? [...this.#abandoned.sources, own] : this.#abandoned.sources;
   }
 
   /**

@@ -16,11 +16,13 @@ export interface QueueGateDeps {
 
 const WAITING_SHARE_MAX = 0.4;
 const USED_SHARE_MAX = 0.8;
-/** Where no `maxmemory` is set: about 1 GB of usual deliveries. */
-const WAITING_MAX = 500_000;
+/** Where no `maxmemory` is set: some 500,000 usual deliveries. */
+const WAITING_BYTES_MAX = 1_325_000_000;
 /** Once closed, it opens when the load has fallen to this share of its limits: not for one record at a time. */
 const REOPEN_SHARE = 0.9;
 const CHECK_EVERY_MS = 500;
+/** Over about so many records: soon enough for a flood of large ones. */
+const AVERAGE_OF = 100;
 /** It was open for this long: it may be said that it is over. */
 const CALM_MS = 5000;
 
@@ -56,7 +58,7 @@ export class QueueGate {
     let admitted = 0;
     while (admitted < recordLengths.length && this.#bytesLeft > 0) {
       const bytes = redisBytesOf(recordLengths[admitted] ?? 0);
-      this.#averageBytes += (bytes - this.#averageBytes) / 1000;
+      this.#averageBytes += (bytes - this.#averageBytes) / AVERAGE_OF;
       this.#bytesLeft -= bytes;
       admitted += 1;
     }
@@ -90,7 +92,7 @@ export class QueueGate {
 
 function bytesLeft(load: QueueLoad, averageBytes: number, share: number): number {
   const waitingBytes = load.waitingDeliveries * averageBytes;
-  if (load.bytesMax === 0) return WAITING_MAX * share * averageBytes - waitingBytes;
+  if (load.bytesMax === 0) return WAITING_BYTES_MAX * share - waitingBytes;
   const untilWaiting = load.bytesMax * WAITING_SHARE_MAX * share - waitingBytes;
   const untilUsed = load.bytesMax * USED_SHARE_MAX * share - load.usedBytes;
   return Math.min(untilWaiting, untilUsed);

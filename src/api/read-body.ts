@@ -28,6 +28,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits): Promise<
     };
     const onEnd = (): void => {
       forget();
+      limits.share.complete();
       const [first] = chunks;
       resolve(first && chunks.length === 1 ? first : Buffer.concat(chunks));
     };
@@ -40,6 +41,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits): Promise<
       reject(error);
     };
 
+    limits.share.onEvicted(() => fail(new StorageError('too many bytes are in flight, and this body is the slowest')));
     request.on('data', onData).on('end', onEnd).on('close', onCut).on('error', onCut);
   });
 }

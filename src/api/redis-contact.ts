@@ -64,11 +64,16 @@ export class RedisContact {
   async #look(isNew: boolean): Promise<string> {
     const { redis, keys, secretKeys } = this.#deps;
     if (isNew) await registerSecretKey(redis, keys, secretKeys);
-    const [info, , mark] = await Promise.all([
-      redis.info('server'),
-      redis.set(keys.dataMark, randomUUID(), 'NX'),
-      redis.get(keys.dataMark),
-    ]);
+    const [info, known] = await Promise.all([redis.info('server'), redis.get(keys.dataMark)]);
+    // Written only where there is none: a full Redis takes no write.
+    const mark = known ?? (await this.#writeMark());
     return `${/^run_id:(\w+)/m.exec(info)?.[1] ?? ''}.${mark ?? ''}`;
+  }
+
+  /** Of several that write it at once one wins, and all read that one. */
+  async #writeMark(): Promise<string | null> {
+    const { redis, keys } = this.#deps;
+    await redis.set(keys.dataMark, randomUUID(), 'NX');
+    return redis.get(keys.dataMark);
   }
 }

@@ -85,6 +85,8 @@ function createHttpServer(deps: ServerDeps, underWay: Set<ServerResponse>): Serv
   server.maxConnections = CONNECTIONS_MAX;
   // Without a listener Node would ask for the body before the request was looked at.
   server.on('checkContinue', handle);
+  // One that is not known may be ignored (RFC 9110, section 10.1.1); Node would refuse it without a word.
+  server.on('checkExpectation', handle);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseBroken(error, socket));
   return server;
 }

@@ -9,7 +9,7 @@ import { SenderList } from './sender-list.js';
 import { startServer } from './server.js';
 
 /** Opens the journal, drains what was left, listens; ends in reverse. Redis may be down all the while. */
-export const startIngress: Start = async (config, logger, fail) => {
+export const startIngress: Start = async (config, logger) => {
   // Else cluster ends this process at once when the primary is gone, with its requests unanswered.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
   const secretKeys = await loadSecretKeys(config);
@@ -21,7 +21,6 @@ export const startIngress: Start = async (config, logger, fail) => {
     queuePrefix: config.queuePrefix,
     secretKeys,
     logger,
-    onFatal: fail,
   });
   const server = await startServer({ config, senders, journals, sealer: createSealer(secretKeys), logger });
   logger.info({ event: 'ingress.listening', url: server.url }, 'listening');

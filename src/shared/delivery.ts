@@ -14,8 +14,6 @@ export interface Delivery {
   /** Of what the POST tells; duplicates share it. */
   readonly eventId: string;
   readonly receivedAtMs: number;
-  /** Of the body as it was sent; about what the job costs in Redis. */
-  readonly bytes: number;
   /** The event's code in upper case, `ONIMCONNECTORMESSAGEADD`. */
   readonly name: string;
   /** The row of the subscription on the portal; several events share it, some have none. */
@@ -26,6 +24,8 @@ export interface Delivery {
   readonly body: ParsedBody;
   /** The sealed {@link Secrets}. */
   readonly seal: string;
+  /** Of this record as JSON, which may be longer than the POST: about what its job costs in Redis. */
+  readonly bytes: number;
 }
 
 export const DELIVERY_VERSION = 1;
@@ -44,8 +44,14 @@ export function isKeptWhenDone({ bytes }: Pick<Delivery, 'bytes'>): boolean {
 export interface Secrets {
   /** All of `auth` that is not on the list of plain fields: `application_token`, `access_token`, `refresh_token`, … */
   readonly auth: Readonly<Record<string, JsonValue>>;
-  /** Values taken out of `data`, by their path in it, `TOKEN` or `FIELDS.access_token`. */
-  readonly data: Readonly<Record<string, JsonValue>>;
+  /** Values taken out of `data`, in the order in which `[sealed]` took their places, and the whole of each text that held one. */
+  readonly data: readonly JsonValue[];
+}
+
+/** The JSON of a delivery, with its own length in it. */
+export function toRecord(delivery: Omit<Delivery, 'bytes'>): string {
+  const text = JSON.stringify(delivery);
+  return `${text.slice(0, -1)},"bytes":${text.length}}`;
 }
 
 /**

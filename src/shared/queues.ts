@@ -29,9 +29,9 @@ export interface EffectJobData {
   readonly givenUp?: string;
 }
 
-/** The data of a job in `rejected`; of a large delivery without what it said. */
+/** The data of a job in `rejected`; of a large delivery only the head. */
 export interface RejectedJobData {
-  readonly delivery: Delivery | Omit<Delivery, 'body'>;
+  readonly delivery: Delivery | Omit<Delivery, 'body' | 'seal'>;
   readonly reason: string;
 }
 
@@ -41,9 +41,12 @@ export interface RejectedJobData {
  */
 export const DELIVERY_JOB_OPTIONS = { attempts: 100 } as const;
 
-/** The job of an effect, the same for every attempt to hand it over: adding it twice adds it once. */
-export function effectJobId(eventId: string, effect: string): string {
-  return `${eventId}.${effect}`;
+/**
+ * The job of an effect, the same for every attempt to hand it over: adding it twice adds it once. The delivery is part of it,
+ * because a finished job of an earlier delivery may still be kept when the event itself is no longer remembered.
+ */
+export function effectJobId(eventId: string, effect: string, deliveryId: string): string {
+  return `${eventId}.${effect}.${deliveryId}`;
 }
 
 /**

@@ -8,6 +8,8 @@ import type { SecretKeys } from './secret-keys.js';
 const REGISTER = redisScript(`
 local registered = redis.call('GET', KEYS[1])
 local mine = ARGV[1]
+-- Not written again: a full Redis takes no write, and a worker must be able to start on it.
+if registered == mine then return mine end
 local known = registered == false
 for i = 2, #ARGV do
   if ARGV[i] == registered then known = true end

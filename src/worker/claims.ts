@@ -114,12 +114,17 @@ end
 return answer
 `);
 
-/** Where nothing is left to do, the hash becomes the short string. */
+/**
+ * Where nothing is left to do, the hash becomes the short string.
+ *
+ * A full Redis refuses a script's first command that needs memory, and carries on with a script that has written already. What was
+ * done must be noted all the same, else it would be done again: so this script, and the next, begins with a deletion.
+ */
 const SETTLE = redisScript(`
 local key, effect, window = KEYS[1], 'effect:' .. ARGV[1], ARGV[2]
 if redis.call('TYPE', key).ok ~= 'hash' then return 0 end
-if ARGV[1] ~= '' then redis.call('HSET', key, effect, 'done') end
 redis.call('HDEL', key, 'crashes:' .. ARGV[1], 'runner:' .. ARGV[1])
+if ARGV[1] ~= '' then redis.call('HSET', key, effect, 'done') end
 local all = redis.call('HGETALL', key)
 for i = 1, #all, 2 do
   if string.sub(all[i], 1, 7) == 'effect:' and all[i + 1] ~= 'done' then return 0 end
@@ -133,6 +138,7 @@ const HAND_OVER = redisScript(`
 local key, effect = KEYS[1], 'effect:' .. ARGV[1]
 if redis.call('HGET', key, 'fence') ~= ARGV[2] then return 0 end
 if redis.call('HGET', key, effect) ~= 'running' then return 0 end
+redis.call('HDEL', key, 'crashes')
 redis.call('HSET', key, effect, 'handed ' .. ARGV[3])
 return 1
 `);

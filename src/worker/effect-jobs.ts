@@ -26,7 +26,7 @@ export function createEffectJobs(deps: { queue: EffectQueue; attemptsMax: number
         ...(givenUp === undefined ? {} : { givenUp }),
       };
       await deps.queue.add(effect, data, {
-        jobId: effectJobId(subject.eventId, effect),
+        jobId: effectJobId(subject.eventId, effect, subject.delivery.id),
         delay: Math.max(0, notBeforeMs - deps.now()),
         // The processor counts; this is the bound beyond which BullMQ would not obey it.
         attempts: deps.attemptsMax + 1,

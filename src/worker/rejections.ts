@@ -24,7 +24,7 @@ export function createRejections(deps: { queue: RejectedQueue; now: () => number
       }
       if (waiting >= REJECTED_MAX) return;
       waiting += 1;
-      const { body: _body, ...head } = delivery;
+      const { body: _body, seal: _seal, ...head } = delivery;
       const kept = isKeptWhenDone(delivery) ? delivery : head;
       await deps.queue.add(delivery.name, { delivery: kept, reason }, { jobId });
     },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { withRedisAt } from '../support/redis-server.js';
 import { Load, messageBody, System } from '../support/system.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -119,11 +119,10 @@ function isRefused(error: unknown): boolean {
   return code === 'ECONNREFUSED';
 }
 
-async function activeJobs(): Promise<number> {
-  const redis = new Redis(system.redis.url);
-  const counts = await Promise.all([redis.llen('{b24}:deliveries:active'), redis.llen('{b24}:effects:active')]);
-  redis.disconnect();
-  return counts[0] + counts[1];
+function activeJobs(): Promise<number> {
+  return withRedisAt(system.redis.url, async (redis) => {
+    return (await redis.llen('{b24}:deliveries:active')) + (await redis.llen('{b24}:effects:active'));
+  });
 }
 
 /** Events that came twice. */

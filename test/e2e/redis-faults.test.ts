@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { withRedisAt } from '../support/redis-server.js';
 import { Load, System, type Posted } from '../support/system.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -71,10 +72,6 @@ describe('under load', () => {
   });
 });
 
-async function waitingInRedis(): Promise<number> {
-  const { Redis } = await import('ioredis');
-  const redis = new Redis(system.redis.url);
-  const count = await redis.llen('{b24}:deliveries:wait');
-  redis.disconnect();
-  return count;
+function waitingInRedis(): Promise<number> {
+  return withRedisAt(system.redis.url, (redis) => redis.llen('{b24}:deliveries:wait'));
 }

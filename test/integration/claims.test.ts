@@ -1,7 +1,12 @@
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { CRASHES_MAX, createClaims, type Claims } from '../../src/worker/claims.js';
 import { claimEvent } from '../../src/worker/claim-event.js';
-import { useSharedRedis } from '../support/shared-redis.js';
+import { createKeys } from '../../src/shared/keys.js';
+import { connectPatiently } from '../../src/shared/redis.js';
+import { registerSecretKey } from '../../src/shared/secret-key-registry.js';
+import { toSecretKey } from '../../src/shared/secret-keys.js';
+import { describeWithRedisBinary, startRedisServer } from '../support/redis-server.js';
+import { silentLogger, useSharedRedis } from '../support/shared-redis.js';
 
 const shared = useSharedRedis();
 const { redis, keys } = shared;
@@ -168,5 +173,34 @@ describe('the job of one effect', () => {
     expect(await claims.beginEffect(eventId, 'forward')).toBe('run');
     await claims.settle(eventId, 'forward');
     expect(await redis.type(keys.event(eventId))).toBe('string');
+  });
+});
+
+describeWithRedisBinary('on a Redis that has become full', () => {
+  it('notes what was done and handed over, and lets a process start that has the same key', async () => {
+    const server = await startRedisServer();
+    const own = connectPatiently(server.url, silentLogger);
+    const ownKeys = createKeys('{full}');
+    const onFull = createClaims({
+      redis: own,
+      keys: ownKeys,
+      runner: 'r',
+      windowSeconds: 3600,
+      unfinishedSeconds: 7200,
+    });
+    const secretKeys = { current: toSecretKey(Buffer.alloc(32, 1)), previous: [] };
+    await registerSecretKey(own, ownKeys, secretKeys);
+    await onFull.claim(request('a'));
+    await own.config('SET', 'maxmemory', '1');
+    await expect(own.set('x', 'y')).rejects.toThrow(/OOM/);
+
+    expect(await onFull.handOver(eventId, 1, { effect: 'state', note: '{}' })).toBe(true);
+    await onFull.settle(eventId, 'forward');
+    await onFull.settle(eventId, 'state');
+    await registerSecretKey(own, ownKeys, secretKeys);
+
+    expect(await own.type(ownKeys.event(eventId))).toBe('string');
+    own.disconnect();
+    await server.remove();
   });
 });

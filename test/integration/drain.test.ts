@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
 import { Drain } from '../../src/api/drain.js';
 import { Journals } from '../../src/api/journals.js';
 import { createLogger, type Logger } from '../../src/shared/logger.js';
@@ -13,10 +13,9 @@ import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey, type SecretKeys } from '../../src/shared/secret-keys.js';
 import { deliveryOf } from '../support/deliveries.js';
 import { JournalProcess } from '../support/journal-process.js';
-import { startRedisServer, type TestRedis } from '../support/redis-server.js';
+import { describeWithRedisBinary, startRedisServer, withRedisAt, type TestRedis } from '../support/redis-server.js';
 import { waitUntil } from '../support/wait-until.js';
 
-const describeWithBinary = process.env.TEST_REDIS_BINARY_MISSING === '1' ? describe.skip : describe;
 const PREFIX = '{drain}';
 const secretKeys: SecretKeys = { current: toSecretKey(randomBytes(32)), previous: [] };
 const sample = deliveryOf(createSealer(secretKeys), 'ONIMCONNECTORMESSAGEADD');
@@ -31,9 +30,8 @@ let logger: Logger;
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'b24-test-drain-'));
   events = [];
-  logger = createLogger('info', 'test', {
-    write: (line) => void events.push((JSON.parse(line) as { event: string }).event),
-  });
+  const write = (line: string): void => void events.push((JSON.parse(line) as { event: string }).event);
+  logger = createLogger('info', 'test', { write });
   journals = await openJournals();
 });
 
@@ -50,9 +48,7 @@ function openJournals(): Promise<Journals> {
 }
 
 async function startDrain(options: { readonly holdMs?: number } = {}): Promise<void> {
-  const onFatal = (error: Error): void => void events.push(error.name);
-  const deps = { journals, redisUrl: server.url, queuePrefix: PREFIX, secretKeys, logger, onFatal };
-  drain = await Drain.start({ ...deps, ...options });
+  drain = await Drain.start({ journals, redisUrl: server.url, queuePrefix: PREFIX, secretKeys, logger, ...options });
 }
 
 /** Journals that many deliveries, and answers their ids in order. */
@@ -67,14 +63,12 @@ async function waitingIds(): Promise<string[]> {
   return withRedis(async (redis) => (await redis.lrange(`${PREFIX}:deliveries:wait`, 0, -1)).toReversed());
 }
 
-async function withRedis<Value>(use: (redis: Redis) => Promise<Value>): Promise<Value> {
-  const redis = new Redis(server.url, { commandTimeout: 2000, maxRetriesPerRequest: 0, retryStrategy: null });
-  redis.on('error', () => undefined);
-  try {
-    return await use(redis);
-  } finally {
-    redis.disconnect();
-  }
+const withRedis = <Value>(use: (redis: Redis) => Promise<Value>): Promise<Value> => withRedisAt(server.url, use);
+
+/** How often the mark among the data was read, which nobody else does. */
+async function looks(): Promise<number> {
+  const stats = await withRedis((redis) => redis.info('commandstats'));
+  return Number(/cmdstat_get:calls=(\d+)/.exec(stats)?.[1]);
 }
 
 async function allInQueue(ids: readonly string[]): Promise<void> {
@@ -87,7 +81,7 @@ async function allConfirmed(): Promise<void> {
   await waitUntil('everything is confirmed', () => drain?.waiting === 0);
 }
 
-describeWithBinary('the drain', () => {
+describeWithRedisBinary('the drain', () => {
   beforeEach(async () => {
     server = await startRedisServer();
   });
@@ -216,16 +210,28 @@ describeWithBinary('the drain', () => {
     await drain?.close();
     const others: SecretKeys = { current: toSecretKey(randomBytes(32)), previous: [] };
     const deps = { journals, redisUrl: server.url, queuePrefix: PREFIX, secretKeys: others, logger };
-    const start = Drain.start({ ...deps, onFatal: () => undefined });
-    await expect(start).rejects.toThrow('SECRET_KEY');
+    await expect(Drain.start(deps)).rejects.toThrow('SECRET_KEY');
   });
 
-  it('tells its process to end where another key is found only when Redis comes up', async () => {
+  it('keeps events in the journal where another key is in use when Redis comes up, until it has that key', async () => {
     await withRedis((redis) => redis.set(`${PREFIX}:secret-key-id`, 'of-another-key'));
     await server.stop();
     await startDrain();
+    const ids = await journal(10);
     await server.start();
-    await waitUntil('it was told', () => events.includes('ConfigError'));
+    await waitUntil('it says so', () => events.includes('drain.failing'));
+    expect(await waitingIds()).toEqual([]);
+    await withRedis((redis) => redis.del(`${PREFIX}:secret-key-id`));
+    await allInQueue(ids);
+  });
+
+  it('looks at a Redis that takes no more writes without a write', async () => {
+    await startDrain();
+    await allInQueue(await journal(10));
+    await withRedis((redis) => redis.config('SET', 'maxmemory', '1'));
+    const before = await looks();
+    await waitUntil('it has looked twice', async () => (await looks()) >= before + 2);
+    expect(events).not.toContain('drain.failing');
   });
 
   it('ends at once while Redis is down, and leaves the records in the journal', async () => {
@@ -248,7 +254,7 @@ async function leaveBehind(): Promise<string[]> {
   return deliveries.map((_, index) => `left-${index}`);
 }
 
-describeWithBinary('the drain, where Redis has little memory', () => {
+describeWithRedisBinary('the drain, where Redis has little memory', () => {
   beforeEach(async () => {
     server = await startRedisServer({ maxmemory: '12mb' });
   });
@@ -277,8 +283,7 @@ describeWithBinary('the drain, where Redis has little memory', () => {
     await allInQueue(await journal(1));
     const [first = ''] = await waitingIds();
     await withRedis((redis) => redis.config('SET', 'maxmemory', '1mb'));
-    // Until the next look at it the gate knows nothing of this: the adds are sent, and refused.
-    const ids = await journal(100);
+    const ids = await journal(100); // sent before the gate looks again, and refused
     await waitUntil('it waits', () => events.includes('drain.failing') || events.includes('drain.paused'));
     await withRedis((redis) => redis.config('SET', 'maxmemory', '100mb'));
     await allInQueue([first, ...ids]);

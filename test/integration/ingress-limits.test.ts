@@ -44,12 +44,22 @@ describe('what cannot be kept', () => {
     await waitUntil('an event is turned away', async () => (await post(url, large)).status === 503);
   });
 
-  it('answers 503 where too much is in flight, and takes events again when that is over', async () => {
+  it('gives up the body that is under way for the longest where too much is in flight, and takes true events', async () => {
     const url = await startIngress({}, { inFlightBytesMax: EVENT.length * 2 });
     const slow = await RawSender.connect(url);
     slow.write(`${HEAD}content-length: 100000\r\n\r\n${EVENT}${EVENT.slice(1)}`);
+    expect((await post(url, EVENT)).status).toBe(200);
+    expect((await slow.answer()).status).toBe(503);
+  });
+
+  it('answers 503 where all that is in flight is whole, and takes events again when that is over', async () => {
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const url = await startIngress({}, { inFlightBytesMax: EVENT.length, journals: { append: () => held } });
+    const first = post(url, EVENT);
     await waitUntil('the bound is reached', async () => (await post(url, EVENT)).status === 503);
-    slow.destroy();
+    letGo();
+    expect((await first).status).toBe(200);
     await waitUntil('it takes events again', async () => (await post(url, EVENT)).status === 200);
   });
 

@@ -165,6 +165,23 @@ if (!isRoot) process.stderr.write('skipped: the journal on a full disk (needs ro
     expect(await neighbour.append('own', 1)).toBe(1);
   });
 
+  it('lets a process start while it is full, which takes records when there is room', async () => {
+    const writer = await startProcess();
+    await writer.append('before', 10);
+    await fillDisk(writer);
+    await writer.kill();
+
+    const late = await startProcess();
+    expect(await late.append('refused', 1)).toBe(0);
+    await makeRoom(late);
+    expect(await late.append('after', 10)).toBe(10);
+    const records = new Set<string>();
+    await waitUntil('it has what was left too', async () => {
+      for (const text of await late.adoptAndRead()) records.add(text);
+      return numbered('before', 10).every((text) => records.has(text));
+    });
+  });
+
   it('believes nothing after a deletion that failed until it was opened anew', async () => {
     const writer = await startProcess();
     await writer.append('before', 10);

@@ -14,9 +14,7 @@ import { probeRedis } from '../../src/cli/redis/redis-probe.js';
 import { NO_REDIS, provideRedis, type RedisProvision } from '../../src/cli/redis/provide-redis.js';
 import type { RedisServer } from '../../src/cli/redis/redis-server.js';
 import { NodeProcess } from '../support/node-process.js';
-import { startRedisServer } from '../support/redis-server.js';
-
-const describeWithBinary = process.env.TEST_REDIS_BINARY_MISSING === '1' ? describe.skip : describe;
+import { describeWithRedisBinary, startRedisServer } from '../support/redis-server.js';
 
 let dataDir: string;
 let redisDir: string;
@@ -67,7 +65,7 @@ async function ask<Answer>(url: string, question: (redis: Redis) => Promise<Answ
   }
 }
 
-describeWithBinary('a Redis from the PATH', () => {
+describeWithRedisBinary('a Redis from the PATH', () => {
   test('listens on the loopback address only, keeps all on disk, and evicts nothing', async () => {
     const server = await provide();
 
@@ -130,7 +128,7 @@ describeWithBinary('a Redis from the PATH', () => {
   });
 });
 
-describeWithBinary('a Redis that an earlier run left behind', () => {
+describeWithRedisBinary('a Redis that an earlier run left behind', () => {
   test('is reused after a kill -9 of the process that started it', async () => {
     const module = pathToFileURL('dist/cli/redis/provide-redis.js').href;
     const starter = NodeProcess.ofCode(`import { provideRedis } from ${JSON.stringify(module)};
@@ -211,7 +209,7 @@ describeWithBinary('a Redis that an earlier run left behind', () => {
   });
 });
 
-describeWithBinary('records of an earlier run that mean nothing any more', () => {
+describeWithRedisBinary('records of an earlier run that mean nothing any more', () => {
   test('a pid that another program has now: a new one is started', async () => {
     await leaveRecords({ pid: process.pid, port: await findFreePort() });
 

@@ -47,9 +47,9 @@ describe('an effect that fails', () => {
   it('and is large is not kept among the completed once it is done', async () => {
     bench.receiver.answer = (_request, count) => ({ status: count === 1 ? 500 : 204 });
     await bench.start();
-    const { eventId } = await bench.deliver('ONIMCONNECTORMESSAGEADD', {}, { bytes: 20_000 });
+    const { eventId, id } = await bench.deliver('ONIMCONNECTORMESSAGEADD', {}, { bytes: 20_000 });
     await bench.forwards(2);
-    const state = () => bench.effects.getJobState(effectJobId(eventId, 'forward'));
+    const state = () => bench.effects.getJobState(effectJobId(eventId, 'forward', id));
     await waitUntil('it is forgotten', async () => (await state()) === 'unknown');
   });
 
@@ -93,6 +93,29 @@ describe('an effect that fails', () => {
     await bench.start({ EFFECT_TIMEOUT_MS: '200' });
     await bench.deliver('ONIMCONNECTORMESSAGEADD');
     await bench.effectDone();
+    expect(bench.receiver.received).toHaveLength(3);
+  });
+
+  it('has a job of its own although a finished one of the same event is still kept', async () => {
+    bench.receiver.answer = (_request, count) => ({ status: count % 2 === 1 ? 500 : 204 });
+    await bench.start();
+    const { eventId } = await bench.deliver('ONIMCONNECTORMESSAGEADD');
+    await bench.effectDone();
+    await bench.shared.redis.del(bench.shared.keys.event(eventId));
+    await bench.deliver('ONIMCONNECTORMESSAGEADD');
+    await bench.forwards(4);
+    expect(bench.receiver.received).toHaveLength(4);
+  });
+
+  it.each([
+    [401, '0'],
+    [503, '0'],
+    [503, 'Thu, 01 Jan 1970 00:00:00 GMT'],
+  ])('with %i and Retry-After: %s uses up its attempts', async (status, retryAfter) => {
+    bench.receiver.answer = () => ({ status, headers: { 'retry-after': retryAfter } });
+    await bench.start({ EFFECT_ATTEMPTS: '3' });
+    await bench.deliver('ONIMCONNECTORMESSAGEADD');
+    await bench.failedEffect();
     expect(bench.receiver.received).toHaveLength(3);
   });
 

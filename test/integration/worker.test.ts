@@ -94,7 +94,10 @@ describe('a delivery that does not verify', () => {
     const changes = { 'auth[application_token]': 'forged' };
     const forged = await bench.deliver('ONIMCONNECTORMESSAGEADD', changes, { bytes: 20_000 });
     await waitUntil('it is among the rejected', async () => (await bench.rejected.getFailedCount()) === 1);
-    expect((await bench.rejected.getFailed())[0]?.data.delivery).not.toHaveProperty('body');
+    const kept = (await bench.rejected.getFailed())[0]?.data.delivery;
+    expect(kept).toMatchObject({ id: forged.id });
+    expect(kept).not.toHaveProperty('body');
+    expect(kept).not.toHaveProperty('seal');
     await waitUntil('it is forgotten', async () => (await bench.deliveries.getJobState(forged.id)) === 'unknown');
   });
 

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describe } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { findFreePort } from '../../src/cli/free-port.js';
 import { findRedisBinary } from '../../src/cli/redis/process-server.js';
 import { waitUntilReady } from '../../src/cli/redis/redis-probe.js';
@@ -134,5 +136,19 @@ class Server implements TestRedis {
       ...(maxmemory !== undefined && { maxmemory }),
     };
     return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  }
+}
+
+/** Tests that stop, freeze or fill a Redis need a `redis-server` or `valkey-server` on the PATH. */
+export const describeWithRedisBinary = process.env.TEST_REDIS_BINARY_MISSING === '1' ? describe.skip : describe;
+
+/** A connection for a moment, that gives up at once where Redis does not answer. */
+export async function withRedisAt<Value>(url: string, use: (redis: Redis) => Promise<Value>): Promise<Value> {
+  const redis = new Redis(url, { commandTimeout: 2000, maxRetriesPerRequest: 0, retryStrategy: null });
+  redis.on('error', () => undefined);
+  try {
+    return await use(redis);
+  } finally {
+    redis.disconnect();
   }
 }

@@ -134,6 +134,15 @@ describe('decodeForm', () => {
     expect(form(`a${'[]'.repeat(500_000)}=1`)).toStrictEqual(refusal('nested deeper than 16 levels'));
   });
 
+  it('takes keys of 256 characters, and refuses longer ones', () => {
+    const key = 'k'.repeat(256);
+    expect(form(`${key}=1&a[${key}]=1`).ok).toBe(true);
+    const refused = refusal('a key longer than 256 characters');
+    for (const text of [`${key}k=1`, `a[${key}k]=1`, `a[b][${key}k][c]=1`, `${key}[[a]=1`, `${'%41'.repeat(257)}=1`])
+      expect(form(text)).toStrictEqual(refused);
+    expect(form(`data[${'k'.repeat(800_000)}][]=1`)).toStrictEqual(refused);
+  });
+
   it('takes as many parameters as its bound, and refuses one more', () => {
     const bounds = { depthMax: 16, parametersMax: 3 };
     expect(form('a=1&b=2&c=3', bounds).ok).toBe(true);
@@ -194,6 +203,14 @@ describe('decodeJson', () => {
     expect(json(nested(16)).ok).toBe(true);
     expect(json(nested(17))).toStrictEqual(refusal('nested deeper than 16 levels'));
     expect(json(nested(500_000))).toStrictEqual(refusal('nested deeper than 16 levels'));
+  });
+
+  it('takes keys of 256 characters, and refuses longer ones', () => {
+    const key = 'k'.repeat(256);
+    expect(json(JSON.stringify({ [key]: [{ [key]: 'v'.repeat(1000) }] })).ok).toBe(true);
+    const refused = refusal('a key longer than 256 characters');
+    expect(json(JSON.stringify({ [`${key}k`]: 1 }))).toStrictEqual(refused);
+    expect(json(JSON.stringify({ a: [{ b: { [`${key}k`]: [] } }] }))).toStrictEqual(refused);
   });
 
   it('counts values and empty containers as parameters', () => {

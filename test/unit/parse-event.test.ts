@@ -58,7 +58,7 @@ describe('the envelope', () => {
         expiresIn: 3600,
       },
       body: { state: 'open', payload: { a: '1' } },
-      secrets: { auth: { application_token: APPLICATION_TOKEN, access_token: ACCESS_TOKEN }, data: {} },
+      secrets: { auth: { application_token: APPLICATION_TOKEN, access_token: ACCESS_TOKEN }, data: [] },
       fingerprint: expect.stringMatching(/^[\w-]{43}$/),
     });
   });
@@ -209,12 +209,54 @@ describe('the fingerprint', () => {
     [{ a: { b: '1' } }, { 'a1:b': '1' }],
     [{ a: { bc: '1' } }, { ab: { c: '1' } }],
     ['107', { line: '107' }],
+    [
+      ['a', 'b'],
+      ['b', 'a'],
+    ],
+    [[['a'], 'b'], [['a', 'b']]],
+    [{ a: { b: '1' }, c: '2' }, { a: { b: '1', c: '2' } }],
   ])('tells %j from %j', (one, other) => {
     expect(fingerprint(one)).not.toBe(fingerprint(other));
   });
 
+  it('ignores the order of keys that differ in nothing but case', () => {
+    expect(fingerprint({ a: '1', A: '2' })).toBe(fingerprint({ A: '2', a: '1' }));
+  });
+
+  it('takes no longer for leaves below long keys than in proportion to the body', () => {
+    const leaves = Array.from({ length: 10_000 }, () => 'x');
+    const startMs = performance.now();
+    fingerprint({ ['k'.repeat(200_000)]: { ['l'.repeat(200_000)]: leaves } });
+    expect(performance.now() - startMs).toBeLessThan(1_000);
+  });
+
   it('tells secrets apart that look alike once they are sealed', () => {
     expect(fingerprint({ TOKEN: 'a' })).not.toBe(fingerprint({ TOKEN: 'b' }));
+  });
+});
+
+describe('the size of what is kept', () => {
+  const longKey = 'k'.repeat(256);
+  const numbers = (length: number): readonly number[] => Array.from({ length }, (_, index) => index);
+  const nested = (value: unknown): unknown => numbers(14).reduce<unknown>((inner) => ({ [longKey]: inner }), value);
+
+  it.each<[string, string, unknown]>([
+    ['9000 leaves under long keys', 'ONX', nested(numbers(9000))],
+    ['2000 leaves with secret names under long keys', 'ONX', nested(numbers(2000).map((at) => ({ token: `v${at}` })))],
+    ['2000 long secret names', 'ONX', Object.fromEntries(numbers(2000).map((at) => [`${longKey}${at}_token`, 'v']))],
+    ['the shortest secret names', 'ONX', numbers(9900).map(() => ({ sid: 1 }))],
+    ['a secret in every text', 'ONX', { token: 'zq81hide', list: numbers(9000).map((at) => `${at}zq81hide`) }],
+    [
+      'issues under long keys',
+      'ONIMCONNECTORMESSAGEADD',
+      { CONNECTOR: 'c', LINE: 1, MESSAGES: numbers(100).map(() => ({ ['M'.repeat(200)]: nested('x') })) },
+    ],
+  ])('is no more than three times the body with %s', (_, event, data) => {
+    const body = { ...BODY, event, data };
+    const startMs = performance.now();
+    const envelope = envelopeOf(body);
+    expect(performance.now() - startMs).toBeLessThan(1_000);
+    expect(JSON.stringify(envelope).length).toBeLessThan(JSON.stringify(body).length * 3 + 4096);
   });
 });
 

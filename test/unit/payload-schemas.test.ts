@@ -203,6 +203,17 @@ describe('messages', () => {
   });
 });
 
+describe('the path of an issue', () => {
+  it('is cut where the sender made its keys long', () => {
+    const numbered = { [`4${'0'.repeat(100)}`]: { ...MESSAGE, im: {} } };
+    const cutStep = `4${'0'.repeat(62)}…`;
+    expect(pathsOf('ONIMCONNECTORMESSAGEADD', { ...ADDED, MESSAGES: numbered })).toStrictEqual([
+      `data.MESSAGES.${cutStep}.im.chat_id`,
+      `data.MESSAGES.${cutStep}.im.message_id`,
+    ]);
+  });
+});
+
 describe('dialogs', () => {
   it('keeps ids of the channel as strings and reads closed', () => {
     const dialog = {

@@ -1,6 +1,7 @@
 import type { JsonValue, OpenAuth } from './event.js';
 import { wholeNumberOf } from './schema-parts.js';
-import { holdsSecret, isSecretName, type SecretValues, secretValuesOf } from './redact-secrets.js';
+import { isSecretName } from './secret-names.js';
+import { holdsSecret, type IsOpen, type SecretValues, secretValuesOf } from './secret-values.js';
 
 type Fields = Readonly<Record<string, JsonValue>>;
 
@@ -9,6 +10,8 @@ export interface SplitAuth {
   readonly open: OpenAuth;
   readonly sealed: Fields;
   readonly secretValues: SecretValues;
+  /** Whether a value found in `data` is none of its secrets, since it stands in the open of `auth` by right. */
+  readonly isOpenValue: IsOpen;
 }
 
 // A field stands in the open only if it looks like what it should be; anything else in its place may be a secret.
@@ -37,7 +40,13 @@ export function splitAuth(auth: Fields, memberId: string): SplitAuth {
     return name === 'member_id' || !holdsSecret(value, secretValues);
   };
   const openFields = pick(auth, isOpen);
-  return { open: openAuthOf(openFields, memberId), sealed: pick(auth, (name) => !isOpen(name)), secretValues };
+  const openValues = new Set<JsonValue>(Object.values(openFields));
+  return {
+    open: openAuthOf(openFields, memberId),
+    sealed: pick(auth, (name) => !isOpen(name)),
+    secretValues,
+    isOpenValue: (value) => isPlain(value, memberId) || openValues.has(value),
+  };
 }
 
 function openAuthOf(fields: Fields, memberId: string): OpenAuth {

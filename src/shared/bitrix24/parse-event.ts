@@ -3,7 +3,8 @@ import { isKnownEventName, type Issue, type JsonValue, type OpenAuth, type Parse
 import { namedSecretsOf, splitAuth } from './open-auth.js';
 import { parsePayload } from './payload-schemas.js';
 import { isMap, wholeNumberOf } from './schema-parts.js';
-import { holdsSecret, redactData } from './redact-secrets.js';
+import { redactData } from './redact-secrets.js';
+import { holdsSecret, withSecretsOfData } from './secret-values.js';
 import { fingerprintOf, wireFormOf } from './wire-form.js';
 
 /** One event as it came, in its parts; `secrets` is the only part that holds any. */
@@ -54,9 +55,9 @@ interface Parts {
 }
 
 function partsOf(parts: Parts): Pick<ParsedEnvelope, 'auth' | 'body' | 'secrets' | 'fingerprint'> {
-  const { open, sealed, secretValues } = splitAuth(parts.auth, parts.memberId);
+  const { open, sealed, secretValues, isOpenValue } = splitAuth(parts.auth, parts.memberId);
   const whole = wireFormOf(parts.data);
-  const { data, moved } = redactData(whole, secretValues);
+  const { data, moved } = redactData(whole, withSecretsOfData(secretValues, whole, isOpenValue));
   return {
     auth: open,
     body: bodyOf(parts.name, data),

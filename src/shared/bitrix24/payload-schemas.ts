@@ -5,6 +5,9 @@ import { dialogChange, lineDelete, messageAdd, messageDelete, messageUpdate, sta
 
 /** A body of ten thousand faults is told by its first ones. */
 const ISSUES_MAX = 20;
+/** Characters of a path and of one step in it: a sender's keys are as long as he likes, and stand in every issue. */
+const PATH_LENGTH_MAX = 200;
+const STEP_LENGTH_MAX = 64;
 
 const SCHEMAS: { readonly [Name in KnownEventName]: z.ZodType<PayloadByName[Name]> } = {
   ONIMCONNECTORMESSAGEADD: messageAdd,
@@ -52,10 +55,14 @@ function pathAsSent(path: readonly PropertyKey[], { data, usesCapitals }: Sent):
     const isOutermost = steps.length === 1;
     const key =
       keyAsSent(keys, step, Array.isArray(value)) ?? (isOutermost && usesCapitals ? step.toUpperCase() : step);
-    steps.push(key);
+    steps.push(cut(key, STEP_LENGTH_MAX));
     value = (value as Readonly<Record<string, unknown>>)[key];
   }
-  return steps.join('.');
+  return cut(steps.join('.'), PATH_LENGTH_MAX);
+}
+
+function cut(text: string, lengthMax: number): string {
+  return text.length > lengthMax ? `${text.slice(0, lengthMax - 1)}…` : text;
 }
 
 const DIGITS = /^\d+$/;

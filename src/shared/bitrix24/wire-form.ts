@@ -15,11 +15,12 @@ export function wireFormOf(data: unknown): JsonValue {
 
 /**
  * SHA-256 of data in wire form, in base64url. Key case does not count, since senders differ in it; key order neither.
+ * Keys that differ in nothing but case are ordered by their exact spelling.
  */
 export function fingerprintOf(wireForm: JsonValue): string {
-  const leaves: string[] = [];
-  collectLeaves(wireForm, '', leaves);
-  return hash('sha256', leaves.toSorted().join('\n'), 'base64url');
+  const parts: string[] = [];
+  spell(wireForm, parts);
+  return hash('sha256', parts.join(''), 'base64url');
 }
 
 type WireMap = Record<string, JsonValue>;
@@ -82,15 +83,43 @@ function mapOf(keys: readonly string[], values: readonly JsonValue[]): JsonValue
   return map;
 }
 
-// Lengths go before keys and values, so that no two different data can be spelled alike.
-function collectLeaves(value: JsonValue, path: string, leaves: string[]): void {
+/**
+ * Spells the value in parts. Lengths go before keys and texts, and the first character tells what follows, so that no two
+ * different data are spelled alike. Each key is spelled once: with its path before every leaf, a body of 0.9 MB with
+ * 10,000 leaves under one long key took gigabytes.
+ */
+function spell(value: JsonValue, parts: string[]): void {
   if (typeof value !== 'object' || value === null) {
     const text = String(value);
-    leaves.push(`${path}=${text.length}:${text}`);
+    parts.push(`=${text.length}:`, text);
     return;
   }
-  for (const [key, child] of Object.entries(value)) {
-    const name = key.toLowerCase();
-    collectLeaves(child, `${path}${name.length}:${name}`, leaves);
+  if (Array.isArray(value)) {
+    parts.push('[');
+    for (const item of value) spell(item, parts);
+    parts.push(']');
+    return;
   }
+  parts.push('{');
+  for (const { name, child } of sortedFieldsOf(value as Readonly<Record<string, JsonValue>>)) {
+    parts.push(`${name.length}:`, name);
+    spell(child, parts);
+  }
+  parts.push('}');
+}
+
+interface Field {
+  readonly name: string;
+  readonly key: string;
+  readonly child: JsonValue;
+}
+
+function sortedFieldsOf(map: Readonly<Record<string, JsonValue>>): readonly Field[] {
+  const fields = Object.entries(map).map(([key, child]) => ({ name: key.toLowerCase(), key, child }));
+  return fields.toSorted((a, b) => compare(a.name, b.name) || compare(a.key, b.key));
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }

@@ -38,9 +38,10 @@ export function forwardEffect(deps: ForwardDeps): Effect {
     async run(run) {
       const answer = await post(deps, signers, run);
       if (answer.status >= 200 && answer.status < 300) return;
-      throw new JobError(codeOf(answer.status), `status ${answer.status}`, {
-        retryAfterMs: retryAfterMs(answer.retryAfter, deps.now()),
-      });
+      const code = codeOf(answer.status);
+      // Heard only where it says how long the receiver will be away: it uses no attempt, and must not become a loop.
+      const waitMs = code === 'EFFECT_UNAVAILABLE' ? retryAfterMs(answer.retryAfter, deps.now()) : undefined;
+      throw new JobError(code, `status ${answer.status}`, { retryAfterMs: waitMs });
     },
   };
 }
@@ -93,7 +94,7 @@ function codeOf(status: number): JobErrorCode {
 function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   const waitMs = /^\d{1,9}$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - nowMs;
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX);
+  return waitMs > 0 ? Math.min(waitMs, RETRY_AFTER_MS_MAX) : undefined;
 }
 
 /** The code alone, `ECONNREFUSED` or `UND_ERR_SOCKET`: a message of the network may hold the address. */
