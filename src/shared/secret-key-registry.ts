@@ -4,12 +4,13 @@ import type { Redis } from './redis.js';
 import { redisScript } from './redis-script.js';
 import type { SecretKeys } from './secret-keys.js';
 
-/** The id in Redis becomes ours if there is none, or if we can open what that one sealed. Answers the id that stands there then. */
+/**
+ * The id in Redis becomes ours if there is none, or if we can open what that one sealed. Answers the id that stands there then.
+ * Where it is ours already nothing is written: a worker must be able to start on a full Redis.
+ */
 const REGISTER = redisScript(`
 local registered = redis.call('GET', KEYS[1])
 local mine = ARGV[1]
--- Not written again: a full Redis takes no write, and a worker must be able to start on it.
-if registered == mine then return mine end
 local known = registered == false
 for i = 2, #ARGV do
   if ARGV[i] == registered then known = true end
