@@ -5,6 +5,7 @@ import { request } from 'undici';
 import { errorMessage } from '../shared/caught-error.js';
 import { ConfigError, type Config } from '../shared/config.js';
 import type { Logger } from '../shared/logger.js';
+import { isNetwork } from '../shared/network.js';
 
 export interface SenderListDeps {
   readonly config: Pick<Config, 'senderIps' | 'dataDir'>;
@@ -133,13 +134,6 @@ function addressesIn(list: unknown): readonly string[] {
     if (typeof node !== 'string' || !isNetwork(node)) throw new Error('expected addresses or networks in nodes');
     return node;
   });
-}
-
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/');
-  const version = isIP(address);
-  if (version === 0 || rest.length > 0) return false;
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128));
 }
 
 /** Follows no redirect, and reads no more than a list may be long. */

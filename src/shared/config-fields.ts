@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
+import { isNetwork } from './network.js';
 
 /** One variable: its name outside, what it may hold, what it is when unset. `secret` keeps its value out of messages. */
 interface Field<Value> {
@@ -155,11 +155,7 @@ function eventPattern(): z.ZodType<string, string> {
 function sender(): z.ZodType<string, string> {
   return parsed('an address, a network such as 10.0.0.0/8, or bitrix24', (value) => {
     if (value.toLowerCase() === 'bitrix24') return 'bitrix24';
-    const [address = '', prefix, ...rest] = value.split('/');
-    const version = isIP(address);
-    if (version === 0 || rest.length > 0) return undefined;
-    if (prefix === undefined) return value;
-    return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128) ? value : undefined;
+    return isNetwork(value) ? value : undefined;
   });
 }
 
