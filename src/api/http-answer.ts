@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HTTP_ERRORS } from '../shared/errors.js';
 
-export interface Answer {
+/** `body` goes out as JSON, `html` as it is. */
+export type Answer = {
   readonly status: number;
-  readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-}
+} & ({ readonly body: unknown } | { readonly html: string });
 
 /** A body up to this size that was not asked for is read and thrown away, which is cheaper than a new connection. */
 const DISCARD_BYTES_MAX = 65_536;
@@ -13,9 +13,9 @@ const DISCARD_BYTES_MAX = 65_536;
 const LINGER_MS = 1000;
 
 /** Without Express's `send`, which would compute an etag and look at freshness for every request. */
-export function answer(response: ServerResponse, { status, body, headers }: Answer): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, { ...headersOf(text), ...headers });
+export function answer(response: ServerResponse, whole: Answer): void {
+  const text = textOf(whole);
+  response.writeHead(whole.status, headersOf(whole, text));
   response.end(text);
 }
 
@@ -33,8 +33,8 @@ export function answerEarly(request: IncomingMessage, response: ServerResponse, 
     answer(response, early);
     return;
   }
-  const text = JSON.stringify(early.body);
-  response.writeHead(status, { ...headersOf(text), ...early.headers, connection: 'close' });
+  const text = textOf(early);
+  response.writeHead(status, { ...headersOf(early, text), connection: 'close' });
   // Not `response.end`, which destroys the socket as soon as the answer is written.
   response.write(text);
   socket.end();
@@ -43,8 +43,14 @@ export function answerEarly(request: IncomingMessage, response: ServerResponse, 
   socket.once('close', () => clearTimeout(timer));
 }
 
-function headersOf(text: string): Record<string, string> {
-  return { 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(text)) };
+function textOf(whole: Answer): string {
+  return 'html' in whole ? whole.html : JSON.stringify(whole.body);
+}
+
+function headersOf(whole: Answer, text: string): Record<string, string> {
+  const type = 'html' in whole ? 'text/html' : 'application/json';
+  const length = String(Buffer.byteLength(text));
+  return { 'content-type': `${type}; charset=utf-8`, 'content-length': length, ...whole.headers };
 }
 
 function isSmall(request: IncomingMessage): boolean {

@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, Request } from 'express';
 import { errorMessage } from '../shared/caught-error.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { answerEarly } from './http-answer.js';
+import { answerEarly, type Answer } from './http-answer.js';
 import { HttpError, RequestCutError } from './http-error.js';
 import { StorageError } from './journal.js';
 
@@ -11,11 +11,17 @@ const RETRY_AFTER_SECONDS = 5;
 const STORAGE_LOG_EVERY_MS = 1000;
 const LOGGED_FIELDS_MAX = 10;
 
+export interface RefuseRequestDeps {
+  readonly logger: Logger;
+  /** As JSON where nothing else is said. */
+  readonly answerOf?: (refusal: HttpError, request: Request) => Answer;
+}
+
 /**
- * The one place that answers a request that failed, with the code of the table and nothing else: no stack, and nothing of
- * what came.
+ * Answers a request that failed, with the code of the table and nothing else: no stack, and nothing of what came. All failures
+ * end here; the routes that show pages have one that answers as a page.
  */
-export function createRefuseRequest({ logger }: { readonly logger: Logger }): ErrorRequestHandler {
+export function createRefuseRequest({ logger, answerOf = asJson }: RefuseRequestDeps): ErrorRequestHandler {
   const logUnavailable = createUnavailableLog(logger);
   // Express knows an error handler by its four parameters.
   // oxlint-disable-next-line max-params -- see above
@@ -25,12 +31,15 @@ export function createRefuseRequest({ logger }: { readonly logger: Logger }): Er
       return;
     }
     const refusal = toHttpError(error);
-    const { status } = HTTP_ERRORS[refusal.code];
-    if (status === 503) logUnavailable(error);
+    if (refusal.code === 'storage_unavailable') logUnavailable(error);
     else logger.info({ event: 'delivery.refused', code: refusal.code, ...detailsOf(refusal, request) }, 'refused');
-    const body = { error: refusal.code, ...(refusal.issues && { issues: refusal.issues }) };
-    answerEarly(request, response, { status, body, headers: headersOf(refusal.code) });
+    const refused = answerOf(refusal, request);
+    answerEarly(request, response, { ...refused, headers: { ...refused.headers, ...headersOf(refusal.code) } });
   };
+}
+
+export function asJson({ code, issues }: HttpError): Answer {
+  return { status: HTTP_ERRORS[code].status, body: { error: code, ...(issues && { issues }) } };
 }
 
 /** A fault of ours is no reason to tell the sender that its event is wrong: it is turned away as one that cannot be kept. */

@@ -3,6 +3,11 @@ import { HttpError } from './http-error.js';
 
 export type BodyFormat = 'form' | 'json';
 
+/** @throws {HttpError} method_not_allowed for anything but a POST. */
+export function requirePost(request: IncomingMessage): void {
+  if (request.method !== 'POST') throw new HttpError('method_not_allowed');
+}
+
 /**
  * What the headers say of the body.
  *

@@ -3,16 +3,14 @@ import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 import express, { type Express } from 'express';
 import type { Config } from '../shared/config.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
-import type { Logger } from '../shared/logger.js';
 import { StartError } from '../shared/start-error.js';
 import { resolvesWithin } from '../shared/time-limit.js';
-import { createAcceptEvent, type AcceptEventDeps } from './accept-event.js';
 import { HttpError } from './http-error.js';
 import { createRefuseRequest } from './refuse-request.js';
+import { addRoutes, type RoutesDeps } from './routes.js';
 
-export interface ServerDeps extends AcceptEventDeps {
-  readonly config: AcceptEventDeps['config'] & Pick<Config, 'apiHost' | 'apiPort' | 'eventsPath' | 'trustProxy'>;
-  readonly logger: Logger;
+export interface ServerDeps extends RoutesDeps {
+  readonly config: RoutesDeps['config'] & Pick<Config, 'apiHost' | 'apiPort' | 'trustProxy'>;
   readonly requestTimeoutMs?: number;
   /** How long idle connections are left at a stop. */
   readonly idleMs?: number;
@@ -55,7 +53,7 @@ function createApp(deps: ServerDeps): Express {
   app.set('query parser', false);
   app.set('case sensitive routing', true);
   app.set('trust proxy', deps.config.trustProxy);
-  app.all(deps.config.eventsPath, createAcceptEvent(deps));
+  addRoutes(app, deps);
   app.get('/', (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end(GREETING);
   });

@@ -3,6 +3,7 @@ import type { Start } from '../shared/process-lifecycle.js';
 import { DEFAULT_REDIS_URL } from '../shared/redis.js';
 import { createSealer } from '../shared/sealer.js';
 import { loadSecretKeys } from '../shared/secret-keys.js';
+import { openConnectorParts } from './pages/connector-parts.js';
 import { Drain } from './drain.js';
 import { Journals } from './journals.js';
 import { SenderList } from './sender-list.js';
@@ -22,7 +23,9 @@ export const startIngress: Start = async (config, logger) => {
     secretKeys,
     logger,
   });
-  const server = await startServer({ config, senders, journals, sealer: createSealer(secretKeys), logger });
+  const sealer = createSealer(secretKeys);
+  const connectorParts = config.b24ClientId === undefined ? undefined : openConnectorParts({ config, sealer, logger });
+  const server = await startServer({ config, senders, journals, sealer, logger, connectorParts });
   logger.info({ event: 'ingress.listening', url: server.url }, 'listening');
 
   return {
@@ -30,6 +33,7 @@ export const startIngress: Start = async (config, logger) => {
     async stop() {
       await server.stop();
       senders.stop();
+      await connectorParts?.close();
       await drain.close();
       await journals.close();
     },

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { CONNECTORS_WANTED, parseConnectors, type ConnectorDefinition } from './connector-definition.js';
+import { parseHostEntry, type HostEntry } from './host-entry.js';
 import { isNetwork } from './network.js';
 
 /** One variable: its name outside, what it may hold, what it is when unset. `secret` keeps its value out of messages. */
@@ -22,7 +24,10 @@ export const CONFIG_FIELDS = {
   apiProcesses: field('API_PROCESSES', integer(1, 64), 1),
   eventsPath: field(
     'EVENTS_PATH',
-    pattern(/^(?!\/install$)(\/[A-Za-z0-9_.~-]+)+$/, 'a path such as /events or /events/9f3c, other than /install'),
+    pattern(
+      /^(?!\/(?:install|connector|connector\/switch|incoming)$)(\/[A-Za-z0-9_.~-]+)+$/,
+      'a path such as /events or /events/9f3c, other than /install, /connector, /connector/switch and /incoming',
+    ),
     '/events',
   ),
   senderIps: field('SENDER_IPS', list(sender()), []),
@@ -49,6 +54,18 @@ export const CONFIG_FIELDS = {
   forwardUrl: secret(optional('FORWARD_URL', forwardUrl())),
   forwardSecrets: secret(field('FORWARD_SECRET', list(webhookSecret()), [])),
   forwardEvents: field('FORWARD_EVENTS', list(eventPattern()), []),
+  publicUrl: optional('PUBLIC_URL', publicUrl()),
+  b24ClientId: optional(
+    'B24_CLIENT_ID',
+    pattern(/^[A-Za-z0-9_.-]{1,128}$/, 'the client id of the app, such as local.573ad8a0346747.09223434'),
+  ),
+  b24ClientSecret: secret(optional('B24_CLIENT_SECRET', text())),
+  b24PortalHosts: field('B24_PORTAL_HOSTS', list(hostEntry()), []),
+  b24OauthHosts: field('B24_OAUTH_HOSTS', list(hostEntry()), []),
+  b24Events: field('B24_EVENTS', list(eventName()), []),
+  b24Connectors: field('B24_CONNECTORS', connectors(), []),
+  handlersDir: optional('HANDLERS_DIR', text()),
+  incomingSecrets: secret(field('INCOMING_SECRET', list(webhookSecret()), [])),
   keepCompletedSeconds: field('KEEP_COMPLETED_SECONDS', integer(0, 31_536_000), 3600),
   keepFailedSeconds: field('KEEP_FAILED_SECONDS', integer(3600, 31_536_000), 1_209_600),
   logLevel: field('LOG_LEVEL', choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info'),
@@ -150,6 +167,28 @@ function eventPattern(): z.ZodType<string, string> {
   return parsed('an event name, in which * stands for any letters', (value) =>
     /^[A-Za-z0-9_.:*-]{1,128}$/.test(value) ? value.toUpperCase() : undefined,
   );
+}
+
+function eventName(): z.ZodType<string, string> {
+  return parsed('an event name', (value) => (/^[A-Za-z0-9_.:-]{1,128}$/.test(value) ? value.toUpperCase() : undefined));
+}
+
+/** Without a slash at its end, so that a path can be put behind it. */
+function publicUrl(): z.ZodType<string, string> {
+  return parsed('an address that begins with https:// or http://, without user, query or fragment', (value) => {
+    const address = url(value);
+    if (!address || !/^https?:$/.test(address.protocol)) return undefined;
+    if (address.username || address.password || address.search || address.hash) return undefined;
+    return address.href.replace(/\/+$/, '');
+  });
+}
+
+function hostEntry(): z.ZodType<HostEntry, string> {
+  return parsed('a host, host:port, or http://host:port', parseHostEntry);
+}
+
+function connectors(): z.ZodType<readonly ConnectorDefinition[], string> {
+  return parsed(CONNECTORS_WANTED, parseConnectors);
 }
 
 function sender(): z.ZodType<string, string> {

@@ -73,6 +73,10 @@ function contradictions(values: Readonly<Record<string, unknown>>, problems: rea
       'FORWARD_SECRET: expected a secret (whsec_ and 24 to 64 bytes in base64), because FORWARD_URL is set; got none',
     );
   }
+  if ((values.b24ClientId === undefined) !== (values.b24ClientSecret === undefined)) {
+    const isTold = problems.some((problem) => problem.startsWith('B24_CLIENT_'));
+    if (!isTold) found.push('B24_CLIENT_ID, B24_CLIENT_SECRET: expected both or none, got one of them');
+  }
   if (Number(values.effectBackoffMsMax) < Number(values.effectBackoffMs)) {
     found.push('EFFECT_BACKOFF_MS_MAX: expected at least EFFECT_BACKOFF_MS, got less');
   }

@@ -24,11 +24,16 @@ export interface Delivery {
   readonly body: ParsedBody;
   /** The sealed {@link Secrets}. */
   readonly seal: string;
+  /** A message from the app's own side: the ingress has checked its signature, and there is no application token in it. */
+  readonly source?: 'incoming';
   /** Of this record as JSON, which may be longer than the POST: about what its job costs in Redis. */
   readonly bytes: number;
 }
 
 export const DELIVERY_VERSION = 1;
+
+/** Begins the name of every message from the app's own side, and of no event of a portal: the ingress refuses such. */
+export const INCOMING_PREFIX = 'INCOMING.';
 
 /**
  * A larger delivery is not kept for a look at it once it has ended well: a bound by number alone would let a few thousand large

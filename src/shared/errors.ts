@@ -5,6 +5,7 @@
 export const HTTP_ERRORS = {
   invalid_body: { status: 400, message: 'the body cannot be read' },
   invalid_event: { status: 400, message: 'the body is not an event' },
+  signature_invalid: { status: 401, message: 'the signature of the message is not one of INCOMING_SECRET' },
   sender_not_allowed: { status: 403, message: 'the sender is not on the list SENDER_IPS' },
   not_found: { status: 404, message: 'there is nothing at this address' },
   method_not_allowed: { status: 405, message: 'events are sent by POST' },
@@ -17,6 +18,7 @@ export const HTTP_ERRORS = {
   unsupported_charset: { status: 415, message: 'the body must be UTF-8' },
   unsupported_encoding: { status: 415, message: 'the body must not be compressed' },
   headers_too_large: { status: 431, message: 'the headers are larger than 16 KiB' },
+  not_configured: { status: 503, message: 'B24_CLIENT_ID and B24_CLIENT_SECRET are not set: there is no app' },
   storage_unavailable: { status: 503, message: 'the event cannot be kept now' },
 } as const;
 
@@ -31,6 +33,8 @@ export type Verdict = 'later' | 'never' | 'unknown';
 export const JOB_ERRORS = {
   TOKEN_MISMATCH: { verdict: 'never', message: 'the application token is not the one of this portal' },
   PORTAL_UNKNOWN: { verdict: 'never', message: 'the portal is not installed and has no entry in APPLICATION_TOKENS' },
+  PROOF_REFUSED: { verdict: 'never', message: 'Bitrix24 does not confirm this installation' },
+  PROOF_UNAVAILABLE: { verdict: 'later', message: 'the installation cannot be proven now' },
   DATA_INVALID: { verdict: 'never', message: 'the data of the event is not what its schema says' },
   SEAL_BROKEN: { verdict: 'never', message: 'the sealed part was altered' },
   SEAL_KEY_UNKNOWN: { verdict: 'later', message: 'the sealed part was made with a key that this worker does not have' },
@@ -44,6 +48,25 @@ export const JOB_ERRORS = {
   EFFECT_EXPIRED: { verdict: 'never', message: 'the event is older than EFFECT_AGE_SECONDS_MAX' },
   EFFECT_CRASHED: { verdict: 'never', message: 'its worker died with it several times' },
   EFFECT_NOT_CONFIGURED: { verdict: 'never', message: 'the effect that was to run is no longer configured' },
+  PORTAL_SUSPENDED: { verdict: 'later', message: 'the portal cannot be called at present' },
+  PORTAL_NOT_INSTALLED: { verdict: 'unknown', message: 'there are no OAuth tokens of this portal' },
+  REST_HOST_REFUSED: { verdict: 'never', message: 'the address is not one that REST calls may reach' },
+  REST_BUDGET: { verdict: 'later', message: 'the REST budget of the portal is used up for now' },
+  REST_UNREACHABLE: { verdict: 'later', message: 'the portal or the OAuth server was not reached' },
+  REST_UNAVAILABLE: { verdict: 'later', message: 'the portal or the OAuth server cannot answer now' },
+  REST_REFUSED: { verdict: 'never', message: 'the portal will never take this call' },
+  REST_UNEXPECTED: { verdict: 'unknown', message: 'the portal answered in a way that is not known' },
+  HANDLER_LATER: { verdict: 'later', message: 'the handler asks to be run again later' },
+  HANDLER_NEVER: { verdict: 'never', message: 'the handler says that no attempt can succeed' },
+  HANDLER_FAILED: { verdict: 'unknown', message: 'the handler threw an error' },
+  HANDLER_CRASHED: { verdict: 'unknown', message: 'the handler ended its process, or kept it from answering' },
+  HANDLER_INTERRUPTED: { verdict: 'later', message: 'another handler ended the process in which this one ran' },
+  HANDLER_SET_ASIDE: { verdict: 'later', message: 'the handler ended its process again and again, and is set aside' },
+  ONCE_UNKNOWN: {
+    verdict: 'never',
+    message: 'a step that must not run twice was begun, and how it ended is not known',
+  },
+  ONCE_TOO_LARGE: { verdict: 'never', message: 'the result of a step is larger than 16 KiB' },
 } as const satisfies Record<string, { verdict: Verdict; message: string }>;
 
 export type JobErrorCode = keyof typeof JOB_ERRORS;
@@ -54,7 +77,7 @@ export class JobError extends Error {
 
   constructor(
     readonly code: JobErrorCode,
-    detail?: string,
+    readonly detail?: string,
     options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
   ) {
     super(`${code}: ${JOB_ERRORS[code].message}${detail ? ` (${detail})` : ''}`, { cause: options.cause });

@@ -14,6 +14,8 @@ import type { SecretKey, SecretKeys } from './secret-keys.js';
 export interface Sealer {
   seal(plain: string, context: string): string;
   open(seal: string, context: string): Opened;
+  /** Whether it was made with the key that seals now, and not with an earlier one. */
+  isCurrent(seal: string): boolean;
 }
 
 export type Opened =
@@ -54,6 +56,7 @@ export function createSealer(keys: SecretKeys): Sealer {
       if (!key) return { status: 'key-unknown', keyId };
       return decrypt({ subkey: subkeyFor(key, salt), nonce, body, context });
     },
+    isCurrent: (seal) => seal.startsWith(`${VERSION}.${keys.current.id}.`),
   };
 
   function subkeyFor(key: SecretKey, salt: string): Buffer {

@@ -78,7 +78,7 @@ export class Attempts {
   async #runWithDeadline(effect: Effect, subject: Subject, signal: AbortSignal): Promise<void> {
     const deadline = AbortSignal.timeout(this.#deps.timeoutMs);
     try {
-      await effect.run({ event: subject.event, eventId: subject.eventId, signal: AbortSignal.any([signal, deadline]) });
+      await effect.run({ ...subject, signal: AbortSignal.any([signal, deadline]) });
     } catch (error) {
       if (deadline.aborted && !signal.aborted) throw new JobError('EFFECT_TIMEOUT', undefined, { cause: error });
       if (error instanceof JobError) throw error;

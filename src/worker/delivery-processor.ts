@@ -5,20 +5,16 @@ import { readDelivery, type Delivery } from '../shared/delivery.js';
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
+import type { Admission, Admitted } from './admission.js';
 import { logFields, type Subject } from './attempts.js';
 import { claimEvent } from './claim-event.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
 import type { ClaimedRun, FirstRun } from './first-run.js';
-import type { ParkingLot } from './parking-lot.js';
-import type { Rejections } from './rejections.js';
-import type { Verification, Verifier } from './verifier.js';
 
 export interface DeliveryProcessorDeps {
   readonly logger: Logger;
-  readonly verifier: Verifier;
-  readonly parking: ParkingLot;
-  readonly rejections: Rejections;
+  readonly admission: Admission;
   readonly claims: Claims;
   readonly effects: readonly Effect[];
   readonly firstRun: FirstRun;
@@ -27,7 +23,7 @@ export interface DeliveryProcessorDeps {
   readonly now: () => number;
 }
 
-type Verified = Extract<Verification, { kind: 'verified' }>;
+type Verified = Extract<Admitted, { kind: 'verified' }>;
 type Result = JobResult<unknown>;
 
 interface LoggedRun {
@@ -48,56 +44,14 @@ export class DeliveryProcessor {
   async process(job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
     const startedAtMs = this.#deps.now();
     const delivery = readDelivery(job.data);
-    const result = await this.#verifyAndRun(delivery, job, signal);
+    const result = await this.#admitAndRun(delivery, job, signal);
     this.#logResult({ delivery, result, isFirstRun: job.isFirstRun, durationMs: this.#deps.now() - startedAtMs });
     return result;
   }
 
-  async #verifyAndRun(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
-    const verification = await this.#deps.verifier.verify(delivery);
-    // Only one that ran before can be parked; all others are spared the way to Redis.
-    if (verification.kind !== 'portal-unknown' && !job.isFirstRun) {
-      await this.#deps.parking.leave({ memberId: delivery.auth.memberId, jobId: job.id, bytes: delivery.bytes });
-    }
-    switch (verification.kind) {
-      case 'forged':
-        return this.#reject(job.id, delivery, new JobError('TOKEN_MISMATCH'));
-      case 'portal-unknown':
-        return this.#park(delivery, job.id);
-      case 'verified':
-        return this.#claimAndRun(verification, signal);
-      default:
-        return verification satisfies never;
-    }
-  }
-
-  async #reject(jobId: string, delivery: Delivery, error: JobError): Promise<Result> {
-    const line = { ...logFields({ delivery, eventId: delivery.eventId }), code: error.code, reason: error.message };
-    this.#deps.logger.info({ event: 'delivery.rejected', ...line }, 'rejected');
-    await this.#deps.rejections.add(jobId, delivery, error.message);
-    return { kind: 'finished', outcome: 'rejected' };
-  }
-
-  async #park(delivery: Delivery, jobId: string): Promise<Result> {
-    const { bytes } = delivery;
-    const { memberId } = delivery.auth;
-    const parked = await this.#deps.parking.park({ memberId, jobId, bytes });
-    switch (parked.kind) {
-      case 'until':
-        // The portal may have been installed between the look at it and the parking; its release did not see this job.
-        if ((await this.#deps.verifier.verify(delivery)).kind !== 'portal-unknown')
-          return { kind: 'postponed', untilMs: this.#deps.now() };
-        return { kind: 'postponed', untilMs: parked.atMs };
-      case 'ended':
-        await this.#deps.parking.leave({ memberId, jobId, bytes });
-        if (!(await this.#deps.parking.keepAsFailed({ jobId, bytes })))
-          return this.#reject(jobId, delivery, new JobError('PORTAL_UNKNOWN'));
-        return failed(new JobError('PORTAL_UNKNOWN'));
-      case 'full':
-        return this.#reject(jobId, delivery, new JobError('PORTAL_UNKNOWN', 'too many events of unknown portals wait'));
-      default:
-        return parked satisfies never;
-    }
+  async #admitAndRun(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
+    const admitted = await this.#deps.admission.admit(delivery, job, signal);
+    return admitted.kind === 'ended' ? admitted.result : this.#claimAndRun(admitted, signal);
   }
 
   async #claimAndRun({ delivery, secrets }: Verified, signal: AbortSignal): Promise<Result> {
@@ -165,7 +119,7 @@ export class DeliveryProcessor {
       case 'postponed':
         return logger[isFirstRun ? 'info' : 'debug'](
           { event: 'delivery.parked', ...line, code: 'PORTAL_UNKNOWN' },
-          'parked: the portal has no entry in APPLICATION_TOKENS',
+          'parked: it cannot be verified yet',
         );
       case 'handed-back':
       case 'retry':

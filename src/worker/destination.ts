@@ -33,6 +33,8 @@ export interface DestinationDeps {
   readonly restMs: number;
   readonly now: () => number;
   readonly random?: () => number;
+  /** False where the failures of one run say nothing about the next, as where each goes to another portal: slots alone then. */
+  readonly breaks?: boolean;
   readonly onStateChange?: (state: 'open' | 'closed') => void;
 }
 
@@ -50,7 +52,7 @@ export function createDestination(deps: DestinationDeps): Destination {
     retry: createSlots(deps.slots.retry, deps.now),
   };
   const breaker = circuitBreaker(
-    handleWhen((error) => error instanceof JobError && FAULTS.has(error.code)),
+    handleWhen((error) => deps.breaks !== false && error instanceof JobError && FAULTS.has(error.code)),
     {
       halfOpenAfter: new ExponentialBackoff({
         initialDelay: Math.min(deps.restMs, REST_MS_MAX),

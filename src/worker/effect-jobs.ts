@@ -1,9 +1,12 @@
 import { effectJobId, type EffectJobData, type EffectQueue } from '../shared/queues.js';
+import { promoted } from './promoted.js';
 import type { Subject } from './attempts.js';
 
 /** Adds the jobs of single effects. Adding one twice adds it once. */
 export interface EffectJobs {
   add(subject: Pick<Subject, 'delivery' | 'eventId'>, effect: string, handOver: HandOver): Promise<void>;
+  /** Lets one that was added for later run now. */
+  release(subject: Pick<Subject, 'delivery' | 'eventId'>, effect: string): Promise<void>;
 }
 
 /** What the job of an effect must know of the first run. */
@@ -32,6 +35,10 @@ export function createEffectJobs(deps: { queue: EffectQueue; attemptsMax: number
         attempts: deps.attemptsMax + 1,
         backoff: { type: 'custom' },
       });
+    },
+    async release({ eventId, delivery }, effect) {
+      const job = await deps.queue.getJob(effectJobId(eventId, effect, delivery.id));
+      if (job) await promoted(job);
     },
   };
 }

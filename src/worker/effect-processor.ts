@@ -9,6 +9,7 @@ import type { Backoff } from './backoff.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
 import type { Verifier } from './verifier.js';
+import type { WaitingForPortal } from './waiting-for-portal.js';
 
 export interface EffectProcessorDeps {
   readonly logger: Logger;
@@ -17,6 +18,7 @@ export interface EffectProcessorDeps {
   readonly effects: readonly Effect[];
   readonly attempts: Attempts;
   readonly backoff: Backoff;
+  readonly waiting: Pick<WaitingForPortal, 'note' | 'isOver'>;
   readonly attemptsMax: number;
   readonly ageMsMax: number;
   readonly now: () => number;
@@ -25,6 +27,9 @@ export interface EffectProcessorDeps {
 type Result = JobResult<EffectJobData>;
 type Job = ConsumedJob<EffectJobData>;
 type About = Pick<Subject, 'delivery' | 'eventId'>;
+
+/** Until a suspended portal is looked at again. */
+const WAIT_MS = 900_000;
 
 /**
  * One effect that failed in its delivery's job, tried again until it is done, refused, out of attempts or too old.
@@ -44,10 +49,20 @@ export class EffectProcessor {
     const effect = this.#deps.effects.find(({ name }) => name === job.data.effect);
     const parsed = toBitrixEvent(delivery);
     const subject = { delivery, secrets, eventId: job.data.eventId };
+    if (await this.#deps.verifier.isCancelled(delivery)) return this.#cancel(subject, job.data.effect);
     if (job.data.givenUp !== undefined) return this.#failAsGivenUp(job, subject, job.data.givenUp);
     if (!effect) return this.#giveUp(job, subject, new JobError('EFFECT_NOT_CONFIGURED', job.data.effect));
     if (!parsed.ok) return this.#giveUp(job, subject, new JobError('DATA_INVALID'));
     return this.#run(job, effect, { subject: { ...subject, event: parsed.event }, signal });
+  }
+
+  async #cancel({ eventId, delivery }: About, effect: string): Promise<Result> {
+    await this.#deps.claims.settle(eventId, effect);
+    this.#deps.logger.info(
+      { event: 'effect.cancelled', effect, ...logFields({ eventId, delivery }) },
+      'its portal is gone',
+    );
+    return { kind: 'finished', outcome: 'cancelled' };
   }
 
   async #run(
@@ -63,6 +78,7 @@ export class EffectProcessor {
       const result = await this.#deps.attempts.make(effect, subject, { lane: 'retry', attempt, signal });
       if (result.kind === 'done') {
         await this.#deps.claims.settle(subject.eventId, effect.name);
+        await effect.afterDone?.(subject.eventId);
         return { kind: 'finished', outcome: 'done' };
       }
       if (result.kind === 'failed') return await this.#afterFailure(job, subject, result.error);
@@ -79,6 +95,7 @@ export class EffectProcessor {
 
   async #afterFailure(job: Job, subject: Subject, error: JobError): Promise<Result> {
     if (error.verdict === 'never') return this.#giveUp(job, subject, error);
+    if (error.code === 'PORTAL_SUSPENDED') return this.#waitForPortal(job, subject, error);
     if (error.retryAfterMs !== undefined)
       return this.#postpone(job, subject, { untilMs: this.#deps.now() + error.retryAfterMs, error });
     if (attemptNumber(job) >= this.#deps.attemptsMax) return this.#giveUp(job, subject, error);
@@ -87,6 +104,14 @@ export class EffectProcessor {
       return this.#giveUp(job, subject, new JobError('EFFECT_EXPIRED', error.message));
     await this.#deps.claims.endEffect(subject.eventId, job.data.effect, 'waits');
     return { kind: 'retry', reason: error.message, delayMs };
+  }
+
+  async #waitForPortal(job: Job, subject: Subject, error: JobError): Promise<Result> {
+    const { waiting, now } = this.#deps;
+    const { memberId } = subject.delivery.auth;
+    if (!(await waiting.note(memberId, job.id))) return this.#giveUp(job, subject, error);
+    const waitMs = (await waiting.isOver(memberId)) ? 0 : (error.retryAfterMs ?? WAIT_MS);
+    return this.#postpone(job, subject, { untilMs: now() + waitMs, error });
   }
 
   /** Uses up no attempt, yet has an end: the last look is at the end of its age. */
@@ -112,6 +137,7 @@ export class EffectProcessor {
   async #noteGivenUp(job: Job, about: About, reason: string): Promise<void> {
     const { effect, attemptsBefore } = job.data;
     await this.#deps.claims.endEffect(about.eventId, effect, 'given-up');
+    await this.#deps.effects.find(({ name }) => name === effect)?.afterGivenUp?.(about.eventId);
     const line = {
       effect,
       ...logFields(about),

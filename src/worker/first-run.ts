@@ -4,11 +4,14 @@ import type { Backoff } from './backoff.js';
 import type { Claims, EffectState } from './claims.js';
 import type { EffectJobs, HandOver } from './effect-jobs.js';
 import type { Effect } from './effects/effect.js';
+import type { WaitingForPortal } from './waiting-for-portal.js';
+import { effectJobId } from '../shared/queues.js';
 
 export interface FirstRunDeps {
   readonly attempts: Attempts;
   readonly claims: Claims;
   readonly effectJobs: EffectJobs;
+  readonly waiting: Pick<WaitingForPortal, 'note' | 'isOver'>;
   readonly backoff: Backoff;
   readonly attemptsMax: number;
   readonly ageMsMax: number;
@@ -73,9 +76,13 @@ export class FirstRun {
     if (result.kind === 'interrupted') return 'interrupted';
     if (result.kind === 'done') {
       await this.#deps.claims.settle(subject.eventId, effect.name);
+      await effect.afterDone?.(subject.eventId);
       return 'done';
     }
-    const handOver = this.#handOverAfter(subject, result);
+    const handOver = await this.#placeInLine(subject, effect, {
+      result,
+      handOver: this.#handOverAfter(subject, result),
+    });
     const handed = await this.#deps.claims.handOver(subject.eventId, claim.fence, {
       effect: effect.name,
       note: JSON.stringify(handOver),
@@ -83,7 +90,20 @@ export class FirstRun {
     // Another run has taken over this delivery: whatever is left is its to do.
     if (!handed) return 'interrupted';
     await this.#deps.effectJobs.add(subject, effect.name, handOver);
+    if (isSuspended(result) && (await this.#deps.waiting.isOver(subject.delivery.auth.memberId)))
+      await this.#deps.effectJobs.release(subject, effect.name);
     return 'handed';
+  }
+
+  /** Among those that wait for the same portal, or among the failed ones where too many wait. */
+  async #placeInLine(
+    { delivery, eventId }: Subject,
+    effect: Effect,
+    { result, handOver }: { result: AttemptResult; handOver: HandOver },
+  ): Promise<HandOver> {
+    if (!isSuspended(result)) return handOver;
+    const jobId = effectJobId(eventId, effect.name, delivery.id);
+    return (await this.#deps.waiting.note(delivery.auth.memberId, jobId)) ? handOver : givenUp(result.error);
   }
 
   #handOverAfter(subject: Subject, result: Extract<AttemptResult, { kind: 'failed' | 'busy' }>): HandOver {
@@ -98,6 +118,10 @@ export class FirstRun {
     if (error.retryAfterMs !== undefined) return { attemptsBefore: 0, notBeforeMs: now() + error.retryAfterMs };
     return { attemptsBefore: 1, notBeforeMs: now() + backoff.delayMs(1) };
   }
+}
+
+function isSuspended(result: AttemptResult): result is Extract<AttemptResult, { kind: 'failed' }> {
+  return result.kind === 'failed' && result.error.code === 'PORTAL_SUSPENDED';
 }
 
 /** The job is there all the same, so that a person sees it among the failed ones. */

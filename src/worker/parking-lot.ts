@@ -11,13 +11,18 @@ import type { Redis } from '../shared/redis.js';
  * as it is kept as a failed job. A parked job is also looked at every minute, which heals a release that came in between.
  */
 export interface ParkingLot {
-  /** `until`: look again then. `ended`: it has waited its time. `full`: there is no room for it. */
-  park(job: ParkedJob): Promise<{ kind: 'until'; atMs: number } | { kind: 'ended' } | { kind: 'full' }>;
+  /**
+   * `until`: look again then. `ended`: it has waited its time. `full`: there is no room for it. While something is being decided
+   * that it depends on (`isUndecided`), its time does not count.
+   */
+  park(
+    job: ParkedJob & { readonly isUndecided?: boolean },
+  ): Promise<{ kind: 'until'; atMs: number } | { kind: 'ended' } | { kind: 'full' }>;
   /** The job no longer waits. */
   leave(job: ParkedJob): Promise<void>;
   /** False where so many that waited in vain are kept already that this one would be too much. */
   keepAsFailed(job: Omit<ParkedJob, 'memberId'>): Promise<boolean>;
-  /** The jobs of a portal, those that came first before the others. */
+  /** The jobs of a portal, in no order. */
   jobsOf(memberId: string): Promise<readonly string[]>;
 }
 
@@ -39,6 +44,8 @@ export const PARKED_PER_PORTAL_MAX = 1000;
 export const PARKED_PLACES_MAX = 20_000;
 const PLACE_BYTES = 4096;
 const LOOK_EVERY_MS = 60_000;
+/** Two looks, also where UNKNOWN_PORTAL_WAIT_SECONDS lets nothing wait. */
+const UNDECIDED_MS = 2 * LOOK_EVERY_MS;
 /** A set is forgotten this long after the last job of it has ended. */
 const FORGET_MS = 3_600_000;
 
@@ -58,7 +65,14 @@ const PARK = redisScript(`${TAKE_PLACES}
 local ofPortal, places, jobId, count = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local now, endsAt, forgetMs = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local known = redis.call('ZSCORE', ofPortal, jobId)
-if known then return known end
+if known and ARGV[8] == '0' then return known end
+if known then
+  redis.call('ZADD', ofPortal, endsAt, jobId)
+  for place = 1, count do redis.call('ZADD', places, endsAt, jobId .. '#' .. place) end
+  redis.call('PEXPIRE', ofPortal, endsAt - now + forgetMs)
+  redis.call('PEXPIRE', places, endsAt - now + forgetMs)
+  return ARGV[4]
+end
 if redis.call('ZCARD', ofPortal) >= tonumber(ARGV[6]) then return '0' end
 if takePlaces(places, jobId, count, tonumber(ARGV[7]), now, endsAt, forgetMs) == 0 then return '0' end
 redis.call('ZADD', ofPortal, endsAt, jobId)
@@ -79,10 +93,11 @@ return takePlaces(KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumb
 export function createParkingLot(deps: ParkingDeps): ParkingLot {
   const { redis, keys, waitMs } = deps;
   return {
-    async park({ memberId, jobId, bytes }) {
+    async park({ memberId, jobId, bytes, isUndecided = false }) {
       const now = deps.now();
+      const endsAt = now + (isUndecided ? Math.max(waitMs, UNDECIDED_MS) : waitMs);
       const bounds = [FORGET_MS, PARKED_PER_PORTAL_MAX, PARKED_PLACES_MAX];
-      const args = [jobId, placesOf(bytes), now, now + waitMs, ...bounds];
+      const args = [jobId, placesOf(bytes), now, endsAt, ...bounds, isUndecided ? 1 : 0];
       const endsAtMs = Number(await PARK.run(redis, [keys.parkedOf(memberId), keys.parked], args));
       if (endsAtMs === 0) return { kind: 'full' };
       if (endsAtMs <= now) return { kind: 'ended' };

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { MEMBER_ID, formBody } from '../support/deliveries.js';
 import { System } from '../support/system.js';
+import { everythingIn } from '../support/redis-content.js';
 import { waitUntil } from '../support/wait-until.js';
 
 /** One secret for every place in which the sender, or one who plays the sender, may put one. */
@@ -81,33 +82,6 @@ describe('secrets', () => {
     expect(found).toEqual([]);
   });
 });
-
-async function everythingIn(redis: Redis): Promise<string> {
-  const dump: unknown[] = [];
-  for (const key of await redis.keys('*')) {
-    dump.push(key, await readKey(redis, key));
-  }
-  return JSON.stringify(dump);
-}
-
-async function readKey(redis: Redis, key: string): Promise<unknown> {
-  switch (await redis.type(key)) {
-    case 'string':
-      return redis.get(key);
-    case 'hash':
-      return redis.hgetall(key);
-    case 'list':
-      return redis.lrange(key, 0, -1);
-    case 'set':
-      return redis.smembers(key);
-    case 'zset':
-      return redis.zrange(key, '0', '-1');
-    case 'stream':
-      return redis.xrange(key, '-', '+');
-    default:
-      throw new Error(`a key of a type that this search does not know: ${key}`);
-  }
-}
 
 /** LevelDB packs its older files, yet what was written a moment ago stands in its log as it is. */
 async function everyFileIn(dir: string): Promise<string> {

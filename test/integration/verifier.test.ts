@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { createPortalStore } from '../../src/shared/portals.js';
+import { createPortalStore, emptyPortal } from '../../src/shared/portals.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
 import { createVerifier } from '../../src/worker/verifier.js';
@@ -43,19 +43,19 @@ describe('verification', () => {
     const memberId = 'installed-portal';
     const from = { 'auth[member_id]': memberId };
     const token = (text: string) => ({ token: text, receivedBeforeMs: null });
-    await portals.save({ memberId, domain: 'x.bitrix24.com', applicationTokens: [token(APPLICATION_TOKEN)] });
+    await portals.save({ ...emptyPortal(memberId), applicationTokens: [token(APPLICATION_TOKEN)] });
     expect(await verdict({}, from)).toBe('verified');
-    await portals.save({ memberId, domain: 'x.bitrix24.com', applicationTokens: [token('another')] });
+    await portals.save({ ...emptyPortal(memberId), applicationTokens: [token('another')] });
     expect(await verdict({ '*': [APPLICATION_TOKEN] }, from)).toBe('forged');
     expect(await redis.get(keys.portal(memberId))).not.toContain('another');
-    await portals.remove(memberId);
+    await portals.remove(memberId, { receivedAtMs: 1, deliveryId: 'an-uninstallation' });
     expect(await verdict({}, from)).toBe('portal-unknown');
   });
 
   it('does not open by the token for all a portal whose own tokens were all replaced', async () => {
     const memberId = 'stale-portal';
     const replaced = { token: 'old', receivedBeforeMs: 1000 };
-    await portals.save({ memberId, domain: null, applicationTokens: [replaced] });
+    await portals.save({ ...emptyPortal(memberId), applicationTokens: [replaced] });
     expect(await verdict({ '*': [APPLICATION_TOKEN] }, { 'auth[member_id]': memberId }, 1000)).toBe('forged');
   });
 
@@ -63,8 +63,7 @@ describe('verification', () => {
     const memberId = 'updated-portal';
     const replaced = { token: APPLICATION_TOKEN, receivedBeforeMs: 1000 };
     await portals.save({
-      memberId,
-      domain: null,
+      ...emptyPortal(memberId),
       applicationTokens: [{ token: 'new', receivedBeforeMs: null }, replaced],
     });
     expect(await verdict({}, { 'auth[member_id]': memberId }, 999)).toBe('verified');

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { emptyPortal } from '../../src/shared/portals.js';
 import { APPLICATION_TOKEN, FIXTURE_NAMES, MEMBER_ID, deliveryOf, forwardedBody } from '../support/deliveries.js';
 import { waitUntil } from '../support/wait-until.js';
 import { WorkerBench, workerSealer } from '../support/worker-bench.js';
@@ -106,7 +107,7 @@ describe('a delivery that does not verify', () => {
     const delivery = await bench.deliver('ONIMCONNECTORMESSAGEADD', { 'auth[member_id]': 'new-portal' });
     await waitUntil('it is parked', async () => (await bench.deliveries.getJobState(delivery.id)) === 'delayed');
     const applicationTokens = [{ token: APPLICATION_TOKEN, receivedBeforeMs: null }];
-    await bench.portals.save({ memberId: 'new-portal', domain: null, applicationTokens });
+    await bench.portals.save({ ...emptyPortal('new-portal'), applicationTokens });
     expect(await bench.outcomeOf(delivery)).toBe('done');
     expect(bench.receiver.received).toHaveLength(1);
     expect(await bench.shared.redis.zcard(bench.shared.keys.parked)).toBe(0);

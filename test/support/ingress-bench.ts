@@ -8,7 +8,7 @@ import { startServer, type ServerDeps } from '../../src/api/server.js';
 import { loadConfig } from '../../src/shared/config.js';
 import type { Delivery } from '../../src/shared/delivery.js';
 import { createLogger } from '../../src/shared/logger.js';
-import { createSealer } from '../../src/shared/sealer.js';
+import { createSealer, type Sealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
 import { formBody } from './deliveries.js';
 
@@ -17,6 +17,8 @@ export interface IngressBench {
   readonly url: string;
   /** What it logged. */
   readonly lines: readonly string[];
+  /** What sealed the secrets of what it journalled. */
+  readonly sealer: Sealer;
   journalled(): Promise<Delivery[]>;
   /** The ingress alone, as at SIGTERM. */
   stop(): Promise<void>;
@@ -25,7 +27,19 @@ export interface IngressBench {
 
 export interface IngressBenchOptions {
   readonly env?: NodeJS.ProcessEnv;
-  readonly deps?: Partial<Pick<ServerDeps, 'journals' | 'requestTimeoutMs' | 'inFlightBytesMax' | 'idleMs'>>;
+  readonly deps?: Partial<
+    Pick<
+      ServerDeps,
+      | 'journals'
+      | 'requestTimeoutMs'
+      | 'inFlightBytesMax'
+      | 'idleMs'
+      | 'sealer'
+      | 'connectorParts'
+      | 'restTimeoutMs'
+      | 'nowMs'
+    >
+  >;
 }
 
 /** The machine that runs the tests may have a full disk. */
@@ -38,11 +52,13 @@ export async function startIngressBench({ env = {}, deps = {} }: IngressBenchOpt
   const config = loadConfig({ ...SETTINGS, DATA_DIR: dataDir, ...env });
   const senders = await SenderList.start({ config, logger });
   const journals = await Journals.open({ ...config, logger });
-  const sealer = createSealer({ current: toSecretKey(randomBytes(32)), previous: [] });
-  const server = await startServer({ config, senders, journals, sealer, logger, idleMs: 10, ...deps });
+  const sealer = deps.sealer ?? createSealer({ current: toSecretKey(randomBytes(32)), previous: [] });
+  const given = { config, senders, journals, sealer, logger, idleMs: 10, connectorParts: undefined, ...deps };
+  const server = await startServer(given);
   return {
     url: server.url,
     lines,
+    sealer,
     async journalled() {
       const records = (await journals.sources[0]?.read(0)) ?? [];
       return records.map((record) => JSON.parse(record.text) as Delivery);
@@ -74,4 +90,16 @@ export async function post(
 ): Promise<Answered> {
   const response = await fetch(url, { method: 'POST', body, headers });
   return { status: response.status, body: await response.json(), headers: response.headers };
+}
+
+/** What a person's browser is shown. */
+export interface ShownPage {
+  readonly status: number;
+  readonly html: string;
+  readonly headers: Headers;
+}
+
+export async function postForPage(url: string, fields: Readonly<Record<string, string>>): Promise<ShownPage> {
+  const response = await fetch(url, { method: 'POST', body: new URLSearchParams(fields) });
+  return { status: response.status, html: await response.text(), headers: response.headers };
 }

@@ -86,8 +86,8 @@ export class System {
     return `http://127.0.0.1:${this.env.API_PORT}/events`;
   }
 
-  async startApi(): Promise<void> {
-    this.api = await this.startProcess('dist/api/main.js');
+  async startApi(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.api = await this.startProcess('dist/api/main.js', env);
   }
 
   async startWorker(env: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -168,6 +168,13 @@ export function messageBody(messageId: number, changes: Readonly<Record<string, 
   return formBody('ONIMCONNECTORMESSAGEADD', { 'data[MESSAGES][0][im][message_id]': String(messageId), ...changes });
 }
 
+export interface LoadOptions {
+  readonly lanes?: number;
+  readonly from?: number;
+  /** Written over the fields of each message. */
+  readonly changes?: Readonly<Record<string, string>>;
+}
+
 /** Posts one message after the other, `lanes` at a time, until told to stop; gathers what was answered. */
 export class Load {
   readonly accepted: number[] = [];
@@ -175,13 +182,15 @@ export class Load {
   readonly errors: unknown[] = [];
   private isStopped = false;
   private next: number;
+  private readonly changes: Readonly<Record<string, string>>;
   private readonly done: Promise<unknown>;
 
   constructor(
     private readonly system: System,
-    { lanes = 8, from = 1 }: { readonly lanes?: number; readonly from?: number } = {},
+    { lanes = 8, from = 1, changes = {} }: LoadOptions = {},
   ) {
     this.next = from;
+    this.changes = changes;
     this.done = Promise.all(Array.from({ length: lanes }, () => this.run()));
   }
 
@@ -202,7 +211,7 @@ export class Load {
     while (!this.isStopped) {
       const id = this.next++;
       try {
-        const answer = await this.system.post(messageBody(id));
+        const answer = await this.system.post(messageBody(id, this.changes));
         this.answers.push(answer);
         if (answer.status === 200) this.accepted.push(id);
       } catch (error) {

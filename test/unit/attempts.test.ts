@@ -10,7 +10,11 @@ import { createVerifier } from '../../src/worker/verifier.js';
 import { deliveryOf } from '../support/deliveries.js';
 
 const sealer = createSealer({ current: toSecretKey(Buffer.alloc(32, 1)), previous: [] });
-const verifier = createVerifier({ applicationTokens: new Map(), portals: { find: async () => undefined }, sealer });
+const verifier = createVerifier({
+  applicationTokens: new Map(),
+  portals: { look: async () => ({ portal: undefined, removal: undefined }) },
+  sealer,
+});
 const never = new AbortController().signal;
 
 function subjectOf(name: string): Subject {

@@ -10,6 +10,7 @@ const FACTS: BannerFacts = {
   redis: 'redis://127.0.0.1:6379',
   forward: 'a demo receiver',
   demoPortal: { memberId: 'demo', applicationToken: 'made-for-this-run' },
+  hasDemoApp: true,
   nowMs: 1_773_759_161_999,
 };
 

@@ -49,11 +49,16 @@ describe('loadConfig', () => {
     });
     expect(problems).toEqual(
       [
-        'EVENTS_PATH: expected a path such as /events or /events/9f3c, other than /install, got "events"',
+        'EVENTS_PATH: expected a path such as /events or /events/9f3c, other than /install, /connector, /connector/switch and /incoming, got "events"',
         'DEDUP_WINDOW_SECONDS: expected an integer from 3600 to 31536000, got "60"',
         'DEDUP_BY: expected one of content, handler-ts, got "id"',
       ].toSpliced(0, 0, 'API_PORT: expected an integer from 0 to 65535, got "80 80"'),
     );
+  });
+
+  it.each(['/install', '/connector', '/connector/switch', '/incoming'])('leaves %s to what is there', (path) => {
+    expect(problemsOf({ EVENTS_PATH: path })).toEqual([expect.stringMatching(/^EVENTS_PATH: expected a path/)]);
+    expect(loadConfig({ EVENTS_PATH: `${path}/9f3c` }).eventsPath).toBe(`${path}/9f3c`);
   });
 
   it.each([

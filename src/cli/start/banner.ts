@@ -10,6 +10,8 @@ export interface BannerFacts {
   /** Where events go on to, in words. */
   readonly forward: string;
   readonly demoPortal: DemoPortal | undefined;
+  /** Whether the simulator can install an app here. */
+  readonly hasDemoApp: boolean;
   readonly nowMs: number;
 }
 
@@ -28,10 +30,20 @@ export function bannerLines(facts: BannerFacts): readonly string[] {
     curlCommand({ url, demoPortal: facts.demoPortal, nowMs: facts.nowMs }),
     '',
     '  Sent again as it is, it is the same event: accepted, then shown as a duplicate. Another ts= makes it a new one.',
+    ...(facts.hasDemoApp ? TOUR : []),
     '  Ctrl-C stops everything, Redis last.',
     '',
   ];
 }
+
+/** In another window: the simulator waits for what it sent. */
+const TOUR = [
+  '',
+  '  A Bitrix24 on this machine that installs the app, sends 1,000 events and looks what becomes of them, in another window:',
+  '',
+  'npx b24-events simulate --install',
+  '',
+];
 
 function introduction(demoPortal: DemoPortal | undefined): string {
   if (demoPortal) {

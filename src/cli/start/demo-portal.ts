@@ -22,14 +22,17 @@ export interface ChildSettings {
   readonly redisUrl: string | undefined;
   readonly demoPortal: DemoPortal | undefined;
   readonly forward: { readonly url: string; readonly secret: string } | undefined;
+  /** Of an app that was made for the simulator. */
+  readonly app?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The environment of the processes: the user's own, and what was made for this run where the user set nothing. */
 export function childEnvironment(env: NodeJS.ProcessEnv, settings: ChildSettings): NodeJS.ProcessEnv {
-  const { redisUrl, demoPortal, forward } = settings;
+  const { redisUrl, demoPortal, forward, app } = settings;
   const made = {
     ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
     ...(demoPortal && { APPLICATION_TOKENS: `${demoPortal.memberId}=${demoPortal.applicationToken}` }),
+    ...app,
     ...(forward && { FORWARD_URL: forward.url, FORWARD_SECRET: forward.secret }),
   };
   // NAME and NAME_FILE together are a fault, and an empty file counts as unset.

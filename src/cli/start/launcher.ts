@@ -1,8 +1,10 @@
 import { ConfigError, loadConfig, type Config } from '../../shared/config.js';
+import { findFreePort } from '../free-port.js';
 import { takeInstanceLock } from '../instance-lock.js';
 import { errorMessage } from '../../shared/caught-error.js';
 import { StartError } from '../../shared/start-error.js';
 import { bannerLines } from './banner.js';
+import { createDemoApp, demoAppEnvironment } from './demo-app.js';
 import { childEnvironment, createDemoPortal, createForwardSecret } from './demo-portal.js';
 import { startDemoReceiver } from './demo-receiver.js';
 import { keepRedis, type KeptRedis } from './keep-redis.js';
@@ -69,7 +71,10 @@ async function run(context: Launch): Promise<number> {
   const redis = await startRedis(context, config, lock);
   const demoPortal = createDemoPortal(config);
   const forward = await startForward(context, config);
-  const env = childEnvironment(context.env, { redisUrl: redis?.url, demoPortal, forward });
+  const apiPort = config.apiPort === 0 ? await findFreePort() : config.apiPort;
+  const demoApp = await createDemoApp({ ...config, dataDir: lock.dataDir }, apiPort);
+  const app = demoApp && { ...demoAppEnvironment(demoApp, config.handlersDir), API_PORT: String(apiPort) };
+  const env = childEnvironment(context.env, { redisUrl: redis?.url, demoPortal, forward, app });
   const running = await startChildren(context, config, env);
   const facts = {
     apiHost: config.apiHost,
@@ -79,7 +84,8 @@ async function run(context: Launch): Promise<number> {
     redis: redis ? `${redis.url}  (${redis.source})` : `${withoutUser(config.redisUrl)}  (REDIS_URL)`,
     forward: forward ? 'a demo receiver in this window, because FORWARD_URL is unset' : 'the address of FORWARD_URL',
   };
-  for (const line of bannerLines({ ...facts, demoPortal, nowMs: Date.now() })) context.write(line);
+  const banner = { ...facts, demoPortal, hasDemoApp: demoApp !== undefined, nowMs: Date.now() };
+  for (const line of bannerLines(banner)) context.write(line);
   return Promise.race([whenAborted(running.fatal).then(() => EXIT_CONFIG), whenAborted(signals.stop).then(() => 0)]);
 }
 

@@ -1,0 +1,59 @@
+import type { Request, Response } from 'express';
+import type { Config } from '../../shared/config.js';
+import type { Sealer } from '../../shared/sealer.js';
+import { answer, type Answer } from '../http-answer.js';
+import { HttpError } from '../http-error.js';
+import { parseInstallForm } from './install-form.js';
+import { acceptance, toDelivery, type KeepDelivery, type NewDelivery } from '../keep-delivery.js';
+import { pageAnswer, prefersJson } from './page-answer.js';
+import { Html, html, type Page } from './page-html.js';
+import { queryOf } from './portal-origin.js';
+import { decodeBody, type ReceiveBody } from '../receive-body.js';
+import { requirePost } from '../request-checks.js';
+
+export interface InstallPageDeps {
+  readonly config: Pick<Config, 'bodyDepthMax' | 'bodyParametersMax' | 'dedupBy' | 'b24ClientId'>;
+  readonly sealer: Sealer;
+  readonly receiveBody: ReceiveBody;
+  readonly keepDelivery: KeepDelivery;
+}
+
+/**
+ * The installation page of the app: what the portal posts becomes a delivery like any other, and only when it is on disk does
+ * the page tell Bitrix24 that the installation has ended.
+ *
+ * SENDER_IPS does not apply: it is the browser of an administrator that posts here, from anywhere.
+ */
+export function createInstallPage(deps: InstallPageDeps): (request: Request, response: Response) => Promise<void> {
+  return async (request, response) => {
+    const receivedAtMs = Date.now();
+    requirePost(request);
+    if (deps.config.b24ClientId === undefined) throw new HttpError('not_configured');
+    await deps.receiveBody({ request, response }, async (body) => {
+      const parsed = parseInstallForm(decodeBody(body, deps.config), queryOf(request), receivedAtMs);
+      if (!parsed.ok) throw new HttpError('invalid_event', { issues: parsed.issues });
+      const delivery = toDelivery(deps, parsed.envelope, receivedAtMs);
+      await deps.keepDelivery(delivery);
+      answer(response, acceptedAnswer(request, delivery));
+    });
+  };
+}
+
+function acceptedAnswer(request: Request, delivery: NewDelivery): Answer {
+  if (prefersJson(request)) return { status: 200, body: acceptance(delivery) };
+  return pageAnswer(request, 200, FINISH);
+}
+
+const FINISH: Page = {
+  title: 'The app is being installed',
+  content: html`<p>
+      What Bitrix24 sent is stored. This page now tells Bitrix24 to finish the installation, and the app opens by
+      itself.
+    </p>
+    <noscript>JavaScript is off in this browser, so the installation cannot end: switch it on and reload.</noscript>
+    <p class="note">
+      Is this page still here after a minute? Reload it. If that does not help, see that your browser and your network
+      let scripts from api.bitrix24.com through, then install the app again.
+    </p>`,
+  script: new Html('if (window.BX24) BX24.init(function () { BX24.installFinish(); })'),
+};

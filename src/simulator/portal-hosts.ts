@@ -1,0 +1,61 @@
+import type { Express } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { listenOnLoopback, type HttpListener } from './http-listener.js';
+
+/**
+ * The hosts of one portal: the one that it has, and the next one, which listens already, so that an app can be told beforehand
+ * which hosts to allow. Those it had answer with 302 to the same path on the present one.
+ */
+export class PortalHosts {
+  #app: Express | undefined;
+  readonly #listeners: HttpListener[] = [];
+  #current = 0;
+
+  static async open(port = 0): Promise<PortalHosts> {
+    const hosts = new PortalHosts();
+    await hosts.#listen(port);
+    await hosts.#listen(0);
+    return hosts;
+  }
+
+  /** Everything is answered with 503 until then. */
+  serve(app: Express): void {
+    this.#app = app;
+  }
+
+  get host(): string {
+    return this.#hostAt(this.#current);
+  }
+
+  get nextHost(): string {
+    return this.#hostAt(this.#current + 1);
+  }
+
+  async moveOn(): Promise<void> {
+    await this.#listen(0);
+    this.#current += 1;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  async #listen(port: number): Promise<void> {
+    const index = this.#listeners.length;
+    this.#listeners.push(await listenOnLoopback((request, response) => this.#answer(index, request, response), port));
+  }
+
+  #answer(index: number, request: IncomingMessage, response: ServerResponse): void {
+    if (index < this.#current) {
+      response.writeHead(302, { location: `http://${this.host}${request.url ?? '/'}` }).end();
+    } else if (index === this.#current && this.#app) {
+      this.#app(request, response);
+    } else {
+      response.writeHead(503).end();
+    }
+  }
+
+  #hostAt(index: number): string {
+    return this.#listeners[index]?.host ?? '';
+  }
+}

@@ -1,0 +1,39 @@
+import type { BitrixEvent } from '../../shared/bitrix24/event.js';
+import type { Logger } from '../../shared/logger.js';
+import type { PortalStore } from '../../shared/portals.js';
+import type { Effect } from './effect.js';
+
+export interface UninstallationDeps {
+  readonly portals: Pick<PortalStore, 'find' | 'remove'>;
+  /** Deletes what is left of a portal; `isClean` as its user asked for it. */
+  forget(memberId: string, options: { readonly isClean: boolean; readonly signal: AbortSignal }): Promise<void>;
+  /** Has tokens in the environment, and outlives the removal of the app. */
+  readonly isConfigured: (memberId: string) => boolean;
+  readonly logger: Logger;
+}
+
+/**
+ * Forgets a portal from which the app was removed. What was received before is cancelled from then on. Its tokens are dead anyway
+ * and always deleted; what the app has kept of it only if the user asked for that (CLEAN).
+ *
+ * https://apidocs.bitrix24.com/api-reference/common/events/on-app-uninstall.html
+ */
+export function uninstallationEffect(deps: UninstallationDeps): Effect {
+  return {
+    name: 'uninstallation',
+    wants: ({ kind }) => kind === 'ONAPPUNINSTALL',
+    async run({ event, delivery, signal }) {
+      const { memberId } = event.auth;
+      const known = await deps.portals.find(memberId);
+      const removal = { receivedAtMs: delivery.receivedAtMs, deliveryId: delivery.id };
+      // A portal that only the environment knows has no record, and stays known.
+      if (!known || !(await deps.portals.remove(memberId, removal))) return;
+      await deps.forget(memberId, { isClean: isClean(event) && !deps.isConfigured(memberId), signal });
+      deps.logger.info({ event: 'portal.removed', memberId }, 'the app was removed there');
+    },
+  };
+}
+
+function isClean(event: BitrixEvent): boolean {
+  return event.kind === 'ONAPPUNINSTALL' && event.payload.clean === true;
+}

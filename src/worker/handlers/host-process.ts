@@ -1,0 +1,254 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import type { Logger } from '../../shared/logger.js';
+import { resolvesWithin } from '../../shared/time-limit.js';
+import { hostEnvironment, type Environment } from './host-environment.js';
+import type {
+  CallAnswer,
+  HandlerFacts,
+  HostCall,
+  HostMessage,
+  LogLine,
+  RunOrder,
+  RunOutcome,
+  WorkerMessage,
+} from './host-messages.js';
+import { parseHostMessage } from './parse-host-message.js';
+import { readLines } from './read-lines.js';
+
+export interface HostDeps {
+  /** The host's own program. */
+  readonly hostFile: string;
+  readonly dir: string;
+  /** Of the worker; what is secret in it is not passed on. */
+  readonly env: Environment;
+  readonly logger: Logger;
+  readonly loadTimeoutMs: number;
+  /** How long its event loop may stand still. */
+  readonly silenceMsMax: number;
+}
+
+/** One run, as a host needs it. */
+export interface HostTask {
+  readonly order: RunOrder;
+  /** Does what the handler asks for; never rejects. */
+  serve(call: HostCall): Promise<CallAnswer>;
+  log(line: LogLine): void;
+}
+
+export type RunEnd =
+  | { readonly kind: 'ended'; readonly outcome: RunOutcome }
+  /** Its process is gone. `unknown`: it ended by itself with several runs in it, and any of them may have done it. */
+  | { readonly kind: 'lost'; readonly how: string; readonly blame: 'this' | 'another' | 'unknown' };
+
+export type Loading =
+  | { readonly ok: true; readonly handlers: readonly HandlerFacts[] }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+interface HostedRun {
+  readonly task: HostTask;
+  readonly settle: (end: RunEnd) => void;
+  /** It goes on though its signal was aborted: its host ends because of it. */
+  isHung: boolean;
+  onAbortHeard?: () => void;
+}
+
+const GONE: RunEnd = { kind: 'lost', how: 'its process was about to end', blame: 'another' };
+const LINE_LENGTH_MAX = 2000;
+const LOOK_EVERY_MS = 500;
+/** After the exit, for messages that are still on their way. */
+const LAST_MESSAGES_MS = 1000;
+const END_WITHIN_MS = 1000;
+
+/** A process in which handlers run: loading → serving → gone. What is still under way in it when it goes is lost with it. */
+export class HostProcess {
+  /** Resolves once, also if it ends before it has loaded anything. */
+  readonly loaded: Promise<Loading>;
+  /** Resolves when no code runs in it any more, and all that it said was heard. */
+  readonly gone: Promise<void>;
+  readonly #deps: HostDeps;
+  readonly #child: ChildProcess;
+  readonly #runs = new Map<number, HostedRun>();
+  #lastRunId = 0;
+  #finishLoading: (loading: Loading) => void = () => undefined;
+  #loadingFile = '';
+  #isServing = false;
+  /** Looks in a row at which nothing had come from it. */
+  #silentLooks = 0;
+  /** Why it was killed; undefined where it ended by itself. */
+  #killedBecause: string | undefined;
+  #diedSilent = false;
+
+  constructor(deps: HostDeps) {
+    this.#deps = deps;
+    this.loaded = new Promise((resolve) => (this.#finishLoading = resolve));
+    this.#child = fork(deps.hostFile, [deps.dir, String(process.pid)], {
+      env: hostEnvironment(deps.env),
+      execArgv: ['--enable-source-maps'],
+      serialization: 'advanced',
+      // A group of its own: a Ctrl-C at the terminal is for the worker, and a kill also ends what a handler has started.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#logOutput();
+    this.#child.on('message', (message) => {
+      const parsed = parseHostMessage(message);
+      if (parsed) this.#take(parsed);
+    });
+    this.gone = this.#serve();
+  }
+
+  /** Whether a run can still be begun in it. */
+  get isUsable(): boolean {
+    return this.#child.connected && this.#killedBecause === undefined;
+  }
+
+  /** How many runs are under way in it that have a chance to end. */
+  get liveRuns(): number {
+    return [...this.#runs.values()].filter(({ isHung }) => !isHung).length;
+  }
+
+  run(task: HostTask): { readonly runId: number; readonly ended: Promise<RunEnd> } {
+    this.#lastRunId += 1;
+    const runId = this.#lastRunId;
+    if (!this.isUsable) return { runId, ended: Promise.resolve(GONE) };
+    const ended = new Promise<RunEnd>((settle) => this.#runs.set(runId, { task, settle, isHung: false }));
+    this.#send({ type: 'run', runId, run: task.order });
+    return { runId, ended };
+  }
+
+  /** `onHeard` is called when it has told the run: it may be busy, and hear of it late. */
+  abort(runId: number, isTimeout: boolean, onHeard: () => void): void {
+    const run = this.#runs.get(runId);
+    if (run) run.onAbortHeard = onHeard;
+    this.#send({ type: 'abort', runId, isTimeout });
+  }
+
+  /** False where it has ended after all. */
+  markHung(runId: number): boolean {
+    const run = this.#runs.get(runId);
+    if (run) run.isHung = true;
+    return run !== undefined;
+  }
+
+  kill(because: string): void {
+    this.#killedBecause ??= because;
+    const { pid } = this.#child;
+    if (pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      this.#child.kill('SIGKILL');
+    }
+  }
+
+  /** Lets it end by itself, yet not for long. */
+  async end(): Promise<void> {
+    this.#killedBecause ??= 'the worker stops';
+    if (this.#child.connected) this.#child.disconnect();
+    if (!(await resolvesWithin(this.gone, END_WITHIN_MS))) this.kill('the worker stops');
+    await this.gone;
+  }
+
+  async #serve(): Promise<void> {
+    const loadTimer = setTimeout(() => this.#failLoading(), this.#deps.loadTimeoutMs);
+    const watch = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    const how = await endOf(this.#child);
+    clearTimeout(loadTimer);
+    clearInterval(watch);
+    this.#settleAll(how);
+  }
+
+  #send(message: WorkerMessage): void {
+    // A failed send needs no other answer than the end of the process, which settles all its runs.
+    if (this.#child.connected) this.#child.send(message, () => undefined);
+  }
+
+  #take(message: HostMessage): void {
+    this.#silentLooks = 0;
+    switch (message.type) {
+      case 'beat':
+        return;
+      case 'loading':
+        this.#loadingFile = message.file;
+        return;
+      case 'loaded':
+        this.#isServing = true;
+        this.#finishLoading({ ok: true, handlers: message.handlers });
+        return;
+      case 'faults':
+        this.#finishLoading({ ok: false, faults: message.faults });
+        return;
+      case 'aborted':
+        this.#runs.get(message.runId)?.onAbortHeard?.();
+        return;
+      case 'log':
+        this.#runs.get(message.runId)?.task.log(message.line);
+        return;
+      case 'call':
+        void this.#answer(message.runId, message.callId, message.call);
+        return;
+      case 'ended':
+        this.#settle(message.runId, { kind: 'ended', outcome: message.outcome });
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #answer(runId: number, callId: number, call: HostCall): Promise<void> {
+    const run = this.#runs.get(runId);
+    if (run) this.#send({ type: 'answer', callId, answer: await run.task.serve(call) });
+  }
+
+  #settle(runId: number, end: RunEnd): void {
+    const run = this.#runs.get(runId);
+    this.#runs.delete(runId);
+    run?.settle(end);
+  }
+
+  #settleAll(how: string): void {
+    this.#finishLoading({ ok: false, faults: [`${this.#loadingFile || 'the handlers'}: ${how} while it was loaded`] });
+    const byItself = this.#killedBecause === undefined || this.#diedSilent;
+    const why = this.#diedSilent ? 'it kept its process from answering' : (this.#killedBecause ?? how);
+    const ofOthers = byItself ? (this.#runs.size === 1 ? 'this' : 'unknown') : 'another';
+    for (const [runId, { isHung }] of this.#runs)
+      this.#settle(runId, { kind: 'lost', how: why, blame: isHung ? 'this' : ofOthers });
+  }
+
+  #failLoading(): void {
+    if (this.#isServing) return;
+    const file = this.#loadingFile || 'the handlers';
+    const limit = `${this.#deps.loadTimeoutMs / 1000} s`;
+    this.#finishLoading({ ok: false, faults: [`${file}: cannot be loaded: it takes longer than ${limit}`] });
+    this.kill('it takes too long to load');
+  }
+
+  /** Looks are counted, not time: after a standstill of the worker itself what came meanwhile is heard before the next look. */
+  #look(): void {
+    if (!this.#isServing) return;
+    this.#silentLooks += 1;
+    if (this.#silentLooks * LOOK_EVERY_MS <= this.#deps.silenceMsMax) return;
+    this.#diedSilent = this.#killedBecause === undefined;
+    this.kill('it does not answer');
+  }
+
+  #logOutput(): void {
+    const { logger } = this.#deps;
+    const { stdout, stderr } = this.#child;
+    if (stdout)
+      readLines(stdout, LINE_LENGTH_MAX, (line) => logger.info({ event: 'handler.output', stream: 'stdout' }, line));
+    if (stderr)
+      readLines(stderr, LINE_LENGTH_MAX, (line) => logger.warn({ event: 'handler.output', stream: 'stderr' }, line));
+  }
+}
+
+/** How it ended. A process that could not be started at all has an `error` and no `exit`. */
+async function endOf(child: ChildProcess): Promise<string> {
+  const disconnected = new Promise<void>((resolve) => child.once('disconnect', resolve));
+  const how = await new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ? `it was ended by ${signal}` : `it ended with code ${code}`));
+    child.on('error', (error) => child.pid === undefined && resolve(`it could not be started: ${error.message}`));
+  });
+  if (child.connected) await resolvesWithin(disconnected, LAST_MESSAGES_MS);
+  return how;
+}

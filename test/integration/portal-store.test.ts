@@ -1,0 +1,89 @@
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { createPortalStore, emptyPortal, portalChangedChannel, type Portal } from '../../src/shared/portals.js';
+import { createSealer } from '../../src/shared/sealer.js';
+import { toSecretKey } from '../../src/shared/secret-keys.js';
+import { useSharedRedis } from '../support/shared-redis.js';
+import { waitUntil } from '../support/wait-until.js';
+
+const shared = useSharedRedis();
+const { redis, keys, prefix } = shared;
+const OLD = toSecretKey(Buffer.alloc(32, 1));
+const NEW = toSecretKey(Buffer.alloc(32, 2));
+const portals = createPortalStore({ redis, keys, prefix, sealer: createSealer({ current: OLD, previous: [] }) });
+afterAll(() => shared.close());
+
+const OAUTH = { accessToken: 'access-1', refreshToken: 'refresh-1', userId: 1, generation: 1 };
+
+function portalOf(memberId: string, changes: Partial<Portal> = {}): Portal {
+  const applicationTokens = [{ token: 'application-token', receivedBeforeMs: null }];
+  return { ...emptyPortal(memberId), applicationTokens, oauth: OAUTH, ...changes };
+}
+
+describe('the record of a portal', () => {
+  it('is found as it was saved, and none of its tokens stands in the open', async () => {
+    const portal = portalOf('as-saved', { domain: 'x.bitrix24.com', isEnterprise: true });
+    await portals.save(portal);
+    expect(await portals.find('as-saved')).toEqual(portal);
+    const text = await redis.get(keys.portal('as-saved'));
+    expect(text).toContain('x.bitrix24.com');
+    expect(text).not.toMatch(/application-token|access-1|refresh-1/);
+    expect(await portals.all()).toContain('as-saved');
+  });
+
+  it('does not open as that of another portal', async () => {
+    await portals.save(portalOf('moved-from'));
+    await redis.set(keys.portal('moved-to'), (await redis.get(keys.portal('moved-from'))) ?? '');
+    await expect(portals.find('moved-to')).rejects.toThrow('cannot be opened: broken');
+  });
+
+  it('keeps every one of many changes made at the same time', async () => {
+    await portals.save(portalOf('contended'));
+    const change = (portal: Portal | undefined): Portal | undefined =>
+      portal && { ...portal, installedAtMs: portal.installedAtMs + 1 };
+    await Promise.all(Array.from({ length: 10 }, () => portals.update('contended', change)));
+    expect((await portals.find('contended'))?.installedAtMs).toBe(10);
+  });
+
+  it('is told of to all workers when it changed, and not when nothing was written', async () => {
+    const subscriber = redis.duplicate();
+    const told: string[] = [];
+    subscriber.on('message', (_channel, memberId) => told.push(memberId));
+    await subscriber.subscribe(portalChangedChannel(prefix));
+    await portals.update('quiet', () => undefined);
+    await portals.save(portalOf('loud'));
+    await portals.remove('loud', { receivedAtMs: 1, deliveryId: 'd' });
+    await waitUntil('both changes are told', () => told.length === 2);
+    expect(told).toEqual(['loud', 'loud']);
+    subscriber.disconnect();
+  });
+});
+
+describe('a removal', () => {
+  const removal = { receivedAtMs: 500, deliveryId: 'uninstallation' };
+
+  it('leaves nothing but a note without the id of the portal', async () => {
+    await portals.save(portalOf('removed', { installedAtMs: 100 }));
+    expect(await portals.remove('removed', removal)).toBe(true);
+    expect(await portals.look('removed')).toEqual({ portal: undefined, removal });
+    expect((await redis.keys(`${prefix}*`)).filter((key) => key.includes(':removed'))).toEqual([]);
+    expect(await portals.all()).not.toContain('removed');
+  });
+
+  it('does not undo an installation that came after it', async () => {
+    await portals.save(portalOf('reinstalled', { installedAtMs: 501 }));
+    expect(await portals.remove('reinstalled', removal)).toBe(false);
+    expect((await portals.look('reinstalled')).portal).toBeDefined();
+  });
+});
+
+describe('a change of keys', () => {
+  it('seals a record anew once, after which the old key is not needed for it', async () => {
+    await portals.save(portalOf('resealed'));
+    const both = createPortalStore({ ...shared, sealer: createSealer({ current: NEW, previous: [OLD] }) });
+    expect(await both.reseal('resealed')).toBe(true);
+    expect(await both.reseal('resealed')).toBe(false);
+    const newOnly = createPortalStore({ ...shared, sealer: createSealer({ current: NEW, previous: [] }) });
+    expect((await newOnly.find('resealed'))?.oauth).toEqual(OAUTH);
+    await expect(portals.find('resealed')).rejects.toThrow('cannot be opened: key-unknown');
+  });
+});

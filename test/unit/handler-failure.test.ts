@@ -1,0 +1,53 @@
+import { describe, expect, it } from '@jest/globals';
+import { JobError } from '../../src/shared/errors.js';
+import { isCallError, later, never } from '../../src/worker/handlers/define-handler.js';
+import { toFailure, toJobError } from '../../src/worker/handlers/run-failure.js';
+
+describe('toFailure', () => {
+  it('finds an error of ours below what wraps it', () => {
+    const cause = new JobError('REST_REFUSED', 'ERROR_ARGUMENT');
+    const wrapped = new Error('outer', { cause: new Error('inner', { cause }) });
+    expect(toFailure(wrapped)).toEqual({ kind: 'job', code: 'REST_REFUSED', detail: 'ERROR_ARGUMENT' });
+  });
+
+  it('takes the word of a handler before that of the call that it wraps', () => {
+    const error = later('not now', { afterMs: 10 });
+    error.cause = new JobError('REST_REFUSED');
+    expect(toFailure(error)).toEqual({ kind: 'verdict', verdict: 'later', reason: 'not now', afterMs: 10 });
+  });
+
+  it('knows a verdict of another copy of its class by its fields', () => {
+    expect(toFailure({ handlerVerdict: 'never', message: 'gone' })).toMatchObject({ verdict: 'never', reason: 'gone' });
+  });
+
+  it.each([Number.NaN, -5, '5', Number.POSITIVE_INFINITY])('waits at most a day, and not for %p', (afterMs) => {
+    const waitMs = toJobError(toFailure({ handlerVerdict: 'later', message: 'x', afterMs })).retryAfterMs;
+    expect(waitMs).toBe(afterMs === Number.POSITIVE_INFINITY ? 86_400_000 : undefined);
+  });
+
+  it('comes to an end where causes go in a circle', () => {
+    const error = new Error('round');
+    error.cause = error;
+    expect(toFailure(error)).toMatchObject({ kind: 'error', reason: 'Error: round' });
+  });
+
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    ['text', 'text'],
+    [{ message: 'm' }, 'm'],
+  ])('tells what was thrown where it was no error: %p', (thrown, reason) => {
+    expect(toFailure(thrown)).toEqual({ kind: 'error', reason });
+  });
+});
+
+describe('isCallError', () => {
+  it('tells failed calls from other errors, and by their codes', () => {
+    const error: unknown = new JobError('REST_REFUSED');
+    expect(isCallError(error)).toBe(true);
+    expect(isCallError(error, 'REST_REFUSED', 'REST_BUDGET')).toBe(true);
+    expect(isCallError(error, 'REST_BUDGET')).toBe(false);
+    expect(isCallError(never('x'))).toBe(false);
+    expect(isCallError(undefined)).toBe(false);
+  });
+});
