@@ -61,6 +61,7 @@ export const JOB_ERRORS = {
   HANDLER_FAILED: { verdict: 'unknown', message: 'the handler threw an error' },
   HANDLER_CRASHED: { verdict: 'unknown', message: 'the handler ended its process, or kept it from answering' },
   HANDLER_INTERRUPTED: { verdict: 'later', message: 'another handler ended the process in which this one ran' },
+  HANDLER_UNAVAILABLE: { verdict: 'later', message: 'there is no process for the handler at present' },
   HANDLER_SET_ASIDE: { verdict: 'later', message: 'the handler ended its process again and again, and is set aside' },
   ONCE_UNKNOWN: {
     verdict: 'never',

@@ -80,8 +80,9 @@ export class Attempts {
     try {
       await effect.run({ ...subject, signal: AbortSignal.any([signal, deadline]) });
     } catch (error) {
-      if (deadline.aborted && !signal.aborted) throw new JobError('EFFECT_TIMEOUT', undefined, { cause: error });
+      // What knows its own reason says more than that the time was over.
       if (error instanceof JobError) throw error;
+      if (deadline.aborted && !signal.aborted) throw new JobError('EFFECT_TIMEOUT', undefined, { cause: error });
       throw new JobError('EFFECT_UNEXPECTED', scrub(errorMessage(error), subject.secrets), { cause: error });
     }
   }

@@ -100,11 +100,11 @@ describe('the modules of HANDLERS_DIR', () => {
     await bench.failureOf('ending');
     await bench.writeModule('broken.mjs', '}{');
     expect(await bench.failureOf('good')).toMatchObject({
-      code: 'HANDLER_INTERRUPTED',
+      code: 'HANDLER_UNAVAILABLE',
       message: expect.stringContaining('broken.mjs'),
       retryAfterMs: 1000,
     });
-    expect(await bench.failureOf('good')).toMatchObject({ code: 'HANDLER_INTERRUPTED' });
+    expect(await bench.failureOf('good')).toMatchObject({ code: 'HANDLER_UNAVAILABLE' });
     expect(bench.logged('handler.not_loaded')).toHaveLength(1);
     await bench.writeModule('broken.mjs', 'export default { name: "mended", events: ["*"], run() {} };');
     nowMs += 1001;

@@ -74,6 +74,6 @@ describe('a handler host', () => {
     await bench.handlers?.stop();
     expect(await bench.hosts()).toEqual([]);
     expect(await run).toMatchObject({ code: 'HANDLER_INTERRUPTED' });
-    expect(await bench.failureOf('deaf')).toMatchObject({ code: 'HANDLER_INTERRUPTED' });
+    expect(await bench.failureOf('deaf')).toMatchObject({ code: 'HANDLER_UNAVAILABLE' });
   });
 });

@@ -220,7 +220,7 @@ export class HandlerPool {
 
   #busy(detail: string, waitMs: number): JobError {
     const retryAfterMs = Math.ceil(Math.max(waitMs, INTERRUPTED_RETRY_MS) * (1 + this.#deps.random()));
-    return new JobError('HANDLER_INTERRUPTED', detail, { retryAfterMs });
+    return new JobError('HANDLER_UNAVAILABLE', detail, { retryAfterMs });
   }
 }
 
