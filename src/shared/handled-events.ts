@@ -7,8 +7,8 @@ import type { Redis } from './redis.js';
  * themselves are loaded by workers alone.
  */
 export interface HandledEvents {
-  /** Names of the handlers' events, patterns among them; takes the place of what was told before. */
-  replace(names: readonly string[]): Promise<void>;
+  /** Names of the handlers' events, patterns among them; takes the place of what was told before. Says whether that was another set. */
+  replace(names: readonly string[]): Promise<boolean>;
   /** In no particular order; none where no worker has told any. */
   all(): Promise<readonly string[]>;
 }
@@ -29,7 +29,7 @@ return 1
 export function createHandledEvents({ redis, keys }: { redis: Redis; keys: Keys }): HandledEvents {
   return {
     async replace(names) {
-      await REPLACE.run(redis, [keys.handledEvents], [...new Set(names)]);
+      return (await REPLACE.run(redis, [keys.handledEvents], [...new Set(names)])) === 1;
     },
     all: () => redis.smembers(keys.handledEvents),
   };

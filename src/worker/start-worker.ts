@@ -8,7 +8,7 @@ import { startPortalReleases } from './portal-releases.js';
 import { startConsumers } from './start-consumers.js';
 import { startHandlers } from './start-handlers.js';
 import { startUpkeep } from './upkeep.js';
-import { openWorkerBase } from './worker-base.js';
+import { openWorkerBase, type WorkerBase } from './worker-base.js';
 
 /** Longer than the last attempt's deadline: what is still there then does not heed its signal. */
 const STOP_GRACE_MS = 1000;
@@ -17,7 +17,7 @@ const STOP_GRACE_MS = 1000;
 export async function startWorker(config: Config, logger: Logger): Promise<Running> {
   const base = await openWorkerBase(config, logger);
   const handlers = await startHandlers(config, base);
-  await createHandledEvents(base).replace(handlers.events);
+  await tellHandledEvents(base, handlers.events);
   const effects = [...buildEffects(config, base), ...handlers.effects];
   const releases = await startPortalReleases(base);
   const upkeep = startUpkeep(base);
@@ -33,4 +33,13 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       await base.close();
     },
   };
+}
+
+async function tellHandledEvents(base: WorkerBase, events: readonly string[]): Promise<void> {
+  const isChanged = await createHandledEvents(base).replace(events);
+  if (!isChanged || (await base.portals.all()).length === 0) return;
+  base.logger.warn(
+    { event: 'events.changed' },
+    'the handlers ask for other events: run `b24-events subscribe`, so that portals send them',
+  );
 }

@@ -19,7 +19,7 @@ describe('HandledEvents', () => {
 
   it('are those of the worker that was started last, and no others', async () => {
     await handled.replace(['ONCRMDEALADD', 'ONCRMLEADADD']);
-    await handled.replace(['ONCRMLEADADD', 'ONAPPUPDATE', 'ONAPPUPDATE']);
+    expect(await handled.replace(['ONCRMLEADADD', 'ONAPPUPDATE', 'ONAPPUPDATE'])).toBe(true);
     expect(new Set(await handled.all())).toEqual(new Set(['ONCRMLEADADD', 'ONAPPUPDATE']));
     await handled.replace([]);
     expect(await handled.all()).toEqual([]);
@@ -28,7 +28,7 @@ describe('HandledEvents', () => {
   it('are not written again where they are the same, so that a worker starts on a full Redis', async () => {
     await handled.replace(['ONCRMDEALADD', 'ONCRMLEADADD']);
     await shared.redis.expire(shared.keys.handledEvents, 1000);
-    await handled.replace(['ONCRMLEADADD', 'ONCRMDEALADD']);
+    expect(await handled.replace(['ONCRMLEADADD', 'ONCRMDEALADD'])).toBe(false);
     // A key that was written anew has lost its time to live.
     expect(await shared.redis.ttl(shared.keys.handledEvents)).toBeGreaterThan(0);
   });
