@@ -36,6 +36,8 @@ export interface Simulator {
   readonly oauthCalls: readonly OAuthCall[];
   readonly messenger: SimulatedMessenger;
   addPortal(options?: PortalOptions): Promise<SimulatedPortal>;
+  /** Access and refresh tokens, the newest where there were very many: a test can search for them where none may be. */
+  readonly issuedTokens: readonly string[];
   /** What was sent until now, what came back, and what is missing. */
   report(): SimulatorReport;
   close(): Promise<void>;
@@ -99,6 +101,10 @@ class RunningSimulator implements Simulator {
 
   get clientSecret(): string {
     return this.#cloud.clientSecret;
+  }
+
+  get issuedTokens(): readonly string[] {
+    return this.#cloud.tokens.issued;
   }
 
   async addPortal(options?: PortalOptions): Promise<SimulatedPortal> {

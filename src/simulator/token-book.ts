@@ -36,9 +36,15 @@ export class TokenBook {
   readonly #now: () => number;
   readonly #access = new Map<string, Entry>();
   readonly #refresh = new Map<string, Entry>();
+  readonly #issued: string[] = [];
 
   constructor(now: () => number) {
     this.#now = now;
+  }
+
+  /** Every token that was given out, the newest where there were very many. */
+  get issued(): readonly string[] {
+    return this.#issued;
   }
 
   issue(owner: TokenOwner): TokenPair {
@@ -79,6 +85,8 @@ export class TokenBook {
 
   #add(tokens: Map<string, Entry>, owner: TokenOwner, seconds: number): string {
     const token = randomBytes(24).toString('hex');
+    this.#issued.push(token);
+    if (this.#issued.length > TOKENS_MAX) this.#issued.shift();
     tokens.set(token, { owner, expiresAtMs: this.#now() + seconds * 1000, isRevoked: false });
     for (const oldest of tokens.size > TOKENS_MAX ? [...tokens.keys()].slice(0, 1) : []) tokens.delete(oldest);
     return token;

@@ -1,8 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { MEMBER_ID, formBody } from '../support/deliveries.js';
+import { everyFileIn } from '../support/file-content.js';
 import { System } from '../support/system.js';
 import { everythingIn } from '../support/redis-content.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -82,11 +81,3 @@ describe('secrets', () => {
     expect(found).toEqual([]);
   });
 });
-
-/** LevelDB packs its older files, yet what was written a moment ago stands in its log as it is. */
-async function everyFileIn(dir: string): Promise<string> {
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  const texts = await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name), 'latin1')));
-  return texts.join('\n');
-}

@@ -7,6 +7,7 @@ import { openQueue, type EffectQueue } from '../../src/shared/queues.js';
 import type { MessengerMessage } from '../../src/simulator/messenger.js';
 import type { SimulatedPortal } from '../../src/simulator/simulated-portal.js';
 import { startSimulator, type Simulator } from '../../src/simulator/start-simulator.js';
+import { appEnvironment } from './app-system.js';
 import { writeFiles } from './page-blocks.js';
 import { useSharedRedis, type SharedRedisUse } from './shared-redis.js';
 import { startProcess, type SystemProcess } from './system.js';
@@ -124,7 +125,7 @@ export class AppBench {
   }
 
   private environment(): Record<string, string> {
-    const { simulator, portal, shared } = this;
+    const { simulator, shared } = this;
     return {
       REDIS_URL: shared.url,
       QUEUE_PREFIX: shared.prefix,
@@ -132,11 +133,7 @@ export class AppBench {
       DISK_FREE_BYTES_MIN: '0',
       API_HOST: '127.0.0.1',
       API_PORT: new URL(this.url).port,
-      PUBLIC_URL: this.url,
-      B24_CLIENT_ID: simulator.clientId,
-      B24_CLIENT_SECRET: simulator.clientSecret,
-      B24_OAUTH_HOSTS: simulator.oauthHost,
-      B24_PORTAL_HOSTS: portal.host,
+      ...appEnvironment(simulator, this.url),
       B24_CONNECTORS: `[{"id":"${CONNECTOR}","name":"Demo messenger"}]`,
       INCOMING_SECRET: this.incomingSecret,
       MESSENGER_URL: `${simulator.url}/messenger`,

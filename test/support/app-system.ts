@@ -10,6 +10,17 @@ export interface AppSystemOptions {
   readonly portals?: readonly Parameters<Simulator['addPortal']>[0][];
 }
 
+/** What the processes are told of an app that is to be installed in the portals of a simulator. */
+export function appEnvironment(simulator: Simulator, publicUrl: string): Readonly<Record<string, string>> {
+  return {
+    PUBLIC_URL: publicUrl,
+    B24_CLIENT_ID: simulator.clientId,
+    B24_CLIENT_SECRET: simulator.clientSecret,
+    B24_OAUTH_HOSTS: simulator.oauthHost,
+    B24_PORTAL_HOSTS: simulator.portals.flatMap(({ host, nextHost }) => [host, nextHost]).join(','),
+  };
+}
+
 /** The whole system with an app of its own, and a Bitrix24 in which it can be installed. */
 export class AppSystem {
   private constructor(
@@ -27,11 +38,7 @@ export class AppSystem {
       env: {
         API_PORT: String(apiPort),
         APPLICATION_TOKENS: '',
-        PUBLIC_URL: `http://127.0.0.1:${apiPort}`,
-        B24_CLIENT_ID: simulator.clientId,
-        B24_CLIENT_SECRET: simulator.clientSecret,
-        B24_OAUTH_HOSTS: simulator.oauthHost,
-        B24_PORTAL_HOSTS: portals.flatMap(({ host, nextHost }) => [host, nextHost]).join(','),
+        ...appEnvironment(simulator, `http://127.0.0.1:${apiPort}`),
         ...options.env,
       },
     });
