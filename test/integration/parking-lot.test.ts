@@ -28,6 +28,16 @@ describe('a parked event', () => {
     expect(await lot.park({ memberId: 'portal', jobId: 'job', bytes: 1000 })).toEqual({ kind: 'ended' });
   });
 
+  it('does not use up its wait while something is undecided that it depends on', async () => {
+    const job = { memberId: 'portal', jobId: 'job', bytes: 1000 };
+    await lot.park(job);
+    nowMs += 890_000;
+    expect(await lot.park({ ...job, isUndecided: true })).toMatchObject({ kind: 'until' });
+    nowMs += 890_000;
+    expect(await lot.park(job)).toEqual({ kind: 'until', atMs: nowMs + 10_000 });
+    expect(await redis.zcard(keys.parked)).toBe(1);
+  });
+
   it('is found by its portal until it leaves, the first before the others', async () => {
     await lot.park({ memberId: 'portal', jobId: 'first', bytes: 1000 });
     nowMs += 1;

@@ -1,5 +1,6 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createPortalStore, emptyPortal } from '../../src/shared/portals.js';
+import { sealSecrets } from '../../src/shared/delivery-seal.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
 import { createVerifier } from '../../src/worker/verifier.js';
@@ -68,5 +69,66 @@ describe('verification', () => {
     });
     expect(await verdict({}, { 'auth[member_id]': memberId }, 999)).toBe('verified');
     expect(await verdict({}, { 'auth[member_id]': memberId }, 1000)).toBe('forged');
+  });
+});
+
+describe('after the removal of the app', () => {
+  const memberId = 'removed-portal';
+  const removal = { receivedAtMs: 5000, deliveryId: 'the-removal' };
+  const verifierOf = (tokens: Record<string, string[]> = {}) =>
+    createVerifier({ applicationTokens: new Map(Object.entries(tokens)), portals, sealer });
+  const deliveryAt = (receivedAtMs: number, name = 'ONIMCONNECTORSTATUSDELETE') => ({
+    ...deliveryOf(sealer, name, { 'auth[member_id]': memberId }),
+    receivedAtMs,
+  });
+
+  beforeAll(() => portals.remove(memberId, removal));
+
+  it('cancels what was received before, and not what came later', async () => {
+    expect(await verifierOf().verify(deliveryAt(4999))).toEqual({ kind: 'cancelled' });
+    expect(await verifierOf().verify(deliveryAt(5000))).toEqual({ kind: 'portal-unknown' });
+    expect(await verifierOf().isCancelled(deliveryAt(4999))).toBe(true);
+    expect(await verifierOf().isCancelled(deliveryAt(5000))).toBe(false);
+  });
+
+  it('lets the delivery of the removal itself go on, and a repeated removal end', async () => {
+    const own = { ...deliveryAt(5000, 'ONAPPUNINSTALL'), id: 'the-removal' };
+    const resealed = { ...own, seal: sealSecrets(sealer, { auth: { application_token: 'x' }, data: [] }, own) };
+    expect((await verifierOf().verify(resealed)).kind).toBe('verified');
+    expect(await verifierOf().verify(deliveryAt(6000, 'ONAPPUNINSTALL'))).toEqual({ kind: 'cancelled' });
+  });
+
+  it('goes on believing a portal that the environment knows', async () => {
+    const tokens = { [memberId]: [APPLICATION_TOKEN] };
+    expect((await verifierOf(tokens).verify(deliveryAt(4999))).kind).toBe('verified');
+    expect(await verifierOf(tokens).isCancelled(deliveryAt(4999))).toBe(false);
+  });
+});
+
+describe('where installations can be proven', () => {
+  const proving = (tokens: Record<string, string[]>) =>
+    createVerifier({ applicationTokens: new Map(Object.entries(tokens)), portals, sealer, canProve: true });
+
+  it('an installation with a token that is not known is to be proven, any other event is not', async () => {
+    const install = deliveryOf(sealer, 'ONAPPINSTALL');
+    const { memberId } = install.auth;
+    expect((await proving({}).verify(install)).kind).toBe('unproven');
+    expect((await proving({ [memberId]: ['other'] }).verify(install)).kind).toBe('unproven');
+    expect((await proving({ [MEMBER_ID]: ['other'] }).verify(deliveryOf(sealer, 'ONCRMDEALUPDATE'))).kind).toBe(
+      'forged',
+    );
+  });
+
+  it('a portal that the token for all does not open may be installed yet', async () => {
+    expect((await proving({ '*': ['other'] }).verify(deliveryOf(sealer, 'ONCRMDEALUPDATE'))).kind).toBe(
+      'portal-unknown',
+    );
+  });
+
+  it('a message of our own systems needs a portal that is known, and no token', async () => {
+    const message = { ...deliveryOf(sealer, 'ONCRMDEALUPDATE'), source: 'incoming' as const };
+    const bare = { ...message, seal: sealSecrets(sealer, { auth: {}, data: [] }, message) };
+    expect((await proving({ [MEMBER_ID]: ['any'] }).verify(bare)).kind).toBe('verified');
+    expect((await proving({}).verify(bare)).kind).toBe('portal-unknown');
   });
 });
