@@ -222,6 +222,16 @@ describe('OAuth tokens of an installation whose application token is known', () 
   });
 });
 
+describe('two confirmations begun at the same moment', () => {
+  it('are one: the first stands, with its nonce', async () => {
+    const confirmations = createConfirmations({ ...shared, sealer: workerSealer, now: () => nowMs });
+    const begin = (deliveryId: string) => confirmations.begin({ deliveryId, claim: claimOf('raced'), facts: FACTS });
+    const [first, second] = await Promise.all([begin('a'), begin('b')]);
+    expect(second).toEqual(first);
+    expect(await confirmations.find('raced')).toEqual(first);
+  });
+});
+
 describe('proofs', () => {
   it('are limited for each portal, and one that posts too many does not use up those of others', async () => {
     const limits = createProofLimits(shared);
