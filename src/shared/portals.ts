@@ -50,6 +50,8 @@ export interface Removal {
   readonly receivedAtMs: number;
   /** The delivery that removed it: it goes on, though its portal is no longer known. */
   readonly deliveryId: string;
+  /** Its user asked to delete what the app has kept of it. */
+  readonly isClean: boolean;
 }
 
 export interface PortalStore {

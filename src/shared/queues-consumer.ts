@@ -22,7 +22,8 @@ export interface Consumer {
 }
 
 export type JobResult<Data> =
-  | { readonly kind: 'finished'; readonly outcome: Outcome['outcome'] }
+  /** `data` replaces that of the job: what is kept of it must not say more. */
+  | { readonly kind: 'finished'; readonly outcome: Outcome['outcome']; readonly data?: Data }
   | { readonly kind: 'postponed'; readonly untilMs: number }
   | { readonly kind: 'handed-back' }
   | { readonly kind: 'retry'; readonly reason: string; readonly delayMs: number }
@@ -139,6 +140,7 @@ async function processJob<Data>(
     .catch((error: unknown) => resultOfError<Data>(deps, job, error));
   switch (result.kind) {
     case 'finished':
+      if (result.data !== undefined) await job.updateData(result.data);
       if (!(deps.isKeptWhenDone?.(job.data) ?? true)) job.opts.removeOnComplete = true;
       return { outcome: result.outcome };
     case 'postponed':

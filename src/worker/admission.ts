@@ -2,7 +2,9 @@ import { JobError } from '../shared/errors.js';
 import type { Delivery, Secrets } from '../shared/delivery.js';
 import type { Logger } from '../shared/logger.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
+import type { Removal } from '../shared/portals.js';
 import { logFields } from './attempts.js';
+import { erased } from './erasure.js';
 import type { Installer } from './installation/installer.js';
 import type { InstallationClaim } from './installation/installation-claim.js';
 import type { Mismatches } from './installation/mismatches.js';
@@ -55,7 +57,7 @@ export class Admission {
       case 'verified':
         return verification;
       case 'cancelled':
-        return ended({ kind: 'finished', outcome: 'cancelled' });
+        return ended(cancelled(delivery, verification.removal));
       case 'refused':
         return ended(await this.#reject(job.id, delivery, new JobError('PROOF_REFUSED', verification.reason)));
       case 'waits':
@@ -169,6 +171,10 @@ type Decided = Exclude<Verification, { kind: 'unproven' }> | Settled;
 
 function placeOf(delivery: Delivery, jobId: string): { memberId: string; jobId: string; bytes: number } {
   return { memberId: delivery.auth.memberId, jobId, bytes: delivery.bytes };
+}
+
+function cancelled(delivery: Delivery, { isClean }: Removal): JobResult<unknown> {
+  return { kind: 'finished', outcome: 'cancelled', ...(isClean && { data: erased(delivery) }) };
 }
 
 function ended(result: JobResult<unknown>): Admitted {

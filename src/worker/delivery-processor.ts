@@ -4,17 +4,20 @@ import { toBitrixEvent } from '../shared/bitrix24/to-event.js';
 import { readDelivery, type Delivery } from '../shared/delivery.js';
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import type { PortalStore } from '../shared/portals.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
 import type { Admission, Admitted } from './admission.js';
 import { logFields, type Subject } from './attempts.js';
 import { claimEvent } from './claim-event.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
+import { erasedAfterRemoval } from './erasure.js';
 import type { ClaimedRun, FirstRun } from './first-run.js';
 
 export interface DeliveryProcessorDeps {
   readonly logger: Logger;
   readonly admission: Admission;
+  readonly portals: Pick<PortalStore, 'look'>;
   readonly claims: Claims;
   readonly effects: readonly Effect[];
   readonly firstRun: FirstRun;
@@ -91,7 +94,7 @@ export class DeliveryProcessor {
   async #runEffects(subject: Subject, effects: readonly Effect[], run: ClaimedRun): Promise<Result> {
     try {
       const end = await this.#deps.firstRun.run(subject, effects, run);
-      if (end !== 'interrupted') return { kind: 'finished', outcome: end };
+      if (end !== 'interrupted') return await this.#finished(subject.delivery, end);
       await this.#deps.claims.release(subject.eventId);
       return { kind: 'handed-back' };
     } catch (error) {
@@ -99,6 +102,11 @@ export class DeliveryProcessor {
       await this.#deps.claims.release(subject.eventId).catch(() => undefined);
       throw error;
     }
+  }
+
+  async #finished(delivery: Delivery, outcome: 'done' | 'retrying'): Promise<Result> {
+    const data = await erasedAfterRemoval(this.#deps.portals, delivery);
+    return { kind: 'finished', outcome, ...(data && { data }) };
   }
 
   #logResult({ delivery, result, isFirstRun, durationMs }: LoggedRun): void {

@@ -2,12 +2,14 @@ import { toBitrixEvent } from '../shared/bitrix24/to-event.js';
 import { readDelivery } from '../shared/delivery.js';
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import type { PortalStore, Removal } from '../shared/portals.js';
 import type { EffectJobData } from '../shared/queues.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
 import { logFields, type Attempts, type Subject } from './attempts.js';
 import type { Backoff } from './backoff.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
+import { erased, erasedAfterRemoval } from './erasure.js';
 import type { Verifier } from './verifier.js';
 import type { WaitingForPortal } from './waiting-for-portal.js';
 
@@ -18,6 +20,7 @@ export interface EffectProcessorDeps {
   readonly effects: readonly Effect[];
   readonly attempts: Attempts;
   readonly backoff: Backoff;
+  readonly portals: Pick<PortalStore, 'look'>;
   readonly waiting: Pick<WaitingForPortal, 'note' | 'isOver'>;
   readonly attemptsMax: number;
   readonly ageMsMax: number;
@@ -49,20 +52,23 @@ export class EffectProcessor {
     const effect = this.#deps.effects.find(({ name }) => name === job.data.effect);
     const parsed = toBitrixEvent(delivery);
     const subject = { delivery, secrets, eventId: job.data.eventId };
-    if (await this.#deps.verifier.isCancelled(delivery)) return this.#cancel(subject, job.data.effect);
+    const removal = await this.#deps.verifier.removalAfter(delivery);
+    if (removal) return this.#cancel(job, subject, removal);
     if (job.data.givenUp !== undefined) return this.#failAsGivenUp(job, subject, job.data.givenUp);
     if (!effect) return this.#giveUp(job, subject, new JobError('EFFECT_NOT_CONFIGURED', job.data.effect));
     if (!parsed.ok) return this.#giveUp(job, subject, new JobError('DATA_INVALID'));
     return this.#run(job, effect, { subject: { ...subject, event: parsed.event }, signal });
   }
 
-  async #cancel({ eventId, delivery }: About, effect: string): Promise<Result> {
+  async #cancel(job: Job, { eventId, delivery }: About, { isClean }: Removal): Promise<Result> {
+    const { effect } = job.data;
     await this.#deps.claims.settle(eventId, effect);
     this.#deps.logger.info(
       { event: 'effect.cancelled', effect, ...logFields({ eventId, delivery }) },
       'its portal is gone',
     );
-    return { kind: 'finished', outcome: 'cancelled' };
+    const data = { ...job.data, delivery: erased(delivery) };
+    return { kind: 'finished', outcome: 'cancelled', ...(isClean && { data }) };
   }
 
   async #run(
@@ -79,7 +85,7 @@ export class EffectProcessor {
       if (result.kind === 'done') {
         await this.#deps.claims.settle(subject.eventId, effect.name);
         await effect.afterDone?.(subject.eventId);
-        return { kind: 'finished', outcome: 'done' };
+        return await this.#done(job, subject);
       }
       if (result.kind === 'failed') return await this.#afterFailure(job, subject, result.error);
       await this.#deps.claims.endEffect(subject.eventId, effect.name, 'waits');
@@ -91,6 +97,11 @@ export class EffectProcessor {
       await this.#deps.claims.endEffect(subject.eventId, effect.name, 'waits').catch(() => undefined);
       throw error;
     }
+  }
+
+  async #done(job: Job, { delivery }: Subject): Promise<Result> {
+    const rest = await erasedAfterRemoval(this.#deps.portals, delivery);
+    return { kind: 'finished', outcome: 'done', ...(rest && { data: { ...job.data, delivery: rest } }) };
   }
 
   async #afterFailure(job: Job, subject: Subject, error: JobError): Promise<Result> {

@@ -1,5 +1,6 @@
 import type { Delivery } from '../shared/delivery.js';
 import type { DeliveryQueue, EffectJobData, EffectQueue, RejectedJobData, RejectedQueue } from '../shared/queues.js';
+import type { Redis } from '../shared/redis.js';
 import type { WorkerBase } from './worker-base.js';
 
 export type ForgetPortalDeps = Pick<
@@ -24,27 +25,32 @@ export function createForgetPortal(
     if (!isClean) return;
     await redis.del(keys.connectors(memberId));
     for (const queue of [deps.deliveryQueue, deps.effectQueue, deps.rejectedQueue]) {
-      for (const state of ['completed', 'failed'] as const) await removeEnded(queue, state, { memberId, signal });
+      for (const state of ['completed', 'failed'] as const)
+        await removeEnded(queue, state, { redis, memberId, signal });
     }
   };
 }
 
 type AnyQueue = DeliveryQueue | EffectQueue | RejectedQueue;
 
-/** Page by page: to read a whole state at once would stop Redis, and this process, for long. */
+/**
+ * By a cursor: to read a whole state at once would stop Redis, and this process, for long; and pages that are counted from the start
+ * would skip jobs while other portals are being removed from the same set.
+ */
 async function removeEnded(
   queue: AnyQueue,
   state: 'completed' | 'failed',
-  { memberId, signal }: { memberId: string; signal: AbortSignal },
+  { redis, memberId, signal }: { redis: Redis; memberId: string; signal: AbortSignal },
 ): Promise<void> {
-  for (let start = 0; ;) {
+  let cursor = '0';
+  do {
     signal.throwIfAborted();
-    const jobs = await queue.getJobs([state], start, start + PAGE - 1, true);
-    const own = jobs.filter((job) => memberIdOf(job.data) === memberId);
-    for (const job of own) await job.remove();
-    if (jobs.length < PAGE) return;
-    start += jobs.length - own.length;
-  }
+    const [next, found] = await redis.zscan(queue.toKey(state), cursor, 'COUNT', PAGE);
+    cursor = next;
+    // A scan gives each member and its score.
+    const jobs = await Promise.all(found.filter((_, place) => place % 2 === 0).map((jobId) => queue.getJob(jobId)));
+    for (const job of jobs) if (job && memberIdOf(job.data) === memberId) await job.remove();
+  } while (cursor !== '0');
 }
 
 function memberIdOf(data: Delivery | EffectJobData | RejectedJobData): string {

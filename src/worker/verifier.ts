@@ -18,14 +18,14 @@ export type Verification =
   /** Nothing is known of this portal, perhaps not yet: the installation may come after the first event. */
   | { readonly kind: 'portal-unknown' }
   /** The app was removed from its portal after it came. */
-  | { readonly kind: 'cancelled' };
+  | { readonly kind: 'cancelled'; readonly removal: Removal };
 
 export interface Verifier {
   verify(delivery: Delivery): Promise<Verification>;
   /** For a job that was made out of a verified delivery: its token is not looked at again, for it may have been replaced since. */
   verifiedBefore(delivery: Delivery): { readonly delivery: VerifiedDelivery; readonly secrets: Secrets };
-  /** Whether the app was removed from its portal after it came. */
-  isCancelled(delivery: Delivery): Promise<boolean>;
+  /** The removal of the app from its portal, where it came after this delivery. */
+  removalAfter(delivery: Delivery): Promise<Removal | undefined>;
 }
 
 export interface VerifierDeps {
@@ -50,7 +50,8 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       // A portal of the environment outlives the removal of the app.
       if (known.removal && !known.own) {
         if (known.removal.deliveryId === delivery.id) return { kind: 'verified', delivery: brand(delivery), secrets };
-        if (isBefore(delivery, known.removal) || isRemovalAgain(delivery, known.portal)) return { kind: 'cancelled' };
+        if (isBefore(delivery, known.removal) || isRemovalAgain(delivery, known.portal))
+          return { kind: 'cancelled', removal: known.removal };
       }
       const isKnown = known.own !== undefined || known.portal !== undefined;
       const tokens = tokensFor(delivery, known);
@@ -64,10 +65,10 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     verifiedBefore(delivery) {
       return { delivery: brand(delivery), secrets: openSecrets(deps.sealer, delivery) };
     },
-    async isCancelled(delivery) {
-      if (configured.has(delivery.auth.memberId)) return false;
+    async removalAfter(delivery) {
+      if (configured.has(delivery.auth.memberId)) return undefined;
       const { removal } = await deps.portals.look(delivery.auth.memberId);
-      return removal !== undefined && removal.deliveryId !== delivery.id && isBefore(delivery, removal);
+      return removal && removal.deliveryId !== delivery.id && isBefore(delivery, removal) ? removal : undefined;
     },
   };
 

@@ -277,7 +277,7 @@ describe('the button of the page', () => {
 
   it('does nothing when the app was uninstalled meanwhile', async () => {
     const page = await open();
-    await portals.remove(MEMBER_ID, { receivedAtMs: Date.now(), deliveryId: 'd' });
+    await portals.remove(MEMBER_ID, { receivedAtMs: Date.now(), deliveryId: 'd', isClean: false });
     expect((await press(page)).status).toBe(403);
     expect(methods()).not.toContain('imconnector.activate');
   });

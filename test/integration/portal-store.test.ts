@@ -51,7 +51,7 @@ describe('the record of a portal', () => {
     await subscriber.subscribe(portalChangedChannel(prefix));
     await portals.update('quiet', () => undefined);
     await portals.save(portalOf('loud'));
-    await portals.remove('loud', { receivedAtMs: 1, deliveryId: 'd' });
+    await portals.remove('loud', { receivedAtMs: 1, deliveryId: 'd', isClean: false });
     await waitUntil('both changes are told', () => told.length === 2);
     expect(told).toEqual(['loud', 'loud']);
     subscriber.disconnect();
@@ -59,7 +59,7 @@ describe('the record of a portal', () => {
 });
 
 describe('a removal', () => {
-  const removal = { receivedAtMs: 500, deliveryId: 'uninstallation' };
+  const removal = { receivedAtMs: 500, deliveryId: 'uninstallation', isClean: true };
 
   it('leaves nothing but a note without the id of the portal', async () => {
     await portals.save(portalOf('removed', { installedAtMs: 100 }));

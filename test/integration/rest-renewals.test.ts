@@ -255,7 +255,7 @@ describe('the files of the renewals', () => {
       await own.renew(memberId, 1, signal);
     }
     expect(await filesIn(dataDir)).toHaveLength(3);
-    await portals.remove(removed.memberId, { receivedAtMs: 9000, deliveryId: 'd' });
+    await portals.remove(removed.memberId, { receivedAtMs: 9000, deliveryId: 'd', isClean: false });
     await own.forget(forgotten.memberId);
     await own.restore();
     const [left = '', ...others] = await filesIn(dataDir);

@@ -49,7 +49,7 @@ describe('verification', () => {
     await portals.save({ ...emptyPortal(memberId), applicationTokens: [token('another')] });
     expect(await verdict({ '*': [APPLICATION_TOKEN] }, from)).toBe('forged');
     expect(await redis.get(keys.portal(memberId))).not.toContain('another');
-    await portals.remove(memberId, { receivedAtMs: 1, deliveryId: 'an-uninstallation' });
+    await portals.remove(memberId, { receivedAtMs: 1, deliveryId: 'an-uninstallation', isClean: false });
     expect(await verdict({}, from)).toBe('portal-unknown');
   });
 
@@ -74,7 +74,7 @@ describe('verification', () => {
 
 describe('after the removal of the app', () => {
   const memberId = 'removed-portal';
-  const removal = { receivedAtMs: 5000, deliveryId: 'the-removal' };
+  const removal = { receivedAtMs: 5000, deliveryId: 'the-removal', isClean: false };
   const verifierOf = (tokens: Record<string, string[]> = {}) =>
     createVerifier({ applicationTokens: new Map(Object.entries(tokens)), portals, sealer });
   const deliveryAt = (receivedAtMs: number, name = 'ONIMCONNECTORSTATUSDELETE') => ({
@@ -85,23 +85,23 @@ describe('after the removal of the app', () => {
   beforeAll(() => portals.remove(memberId, removal));
 
   it('cancels what was received before, and not what came later', async () => {
-    expect(await verifierOf().verify(deliveryAt(4999))).toEqual({ kind: 'cancelled' });
+    expect(await verifierOf().verify(deliveryAt(4999))).toEqual({ kind: 'cancelled', removal });
     expect(await verifierOf().verify(deliveryAt(5000))).toEqual({ kind: 'portal-unknown' });
-    expect(await verifierOf().isCancelled(deliveryAt(4999))).toBe(true);
-    expect(await verifierOf().isCancelled(deliveryAt(5000))).toBe(false);
+    expect(await verifierOf().removalAfter(deliveryAt(4999))).toEqual(removal);
+    expect(await verifierOf().removalAfter(deliveryAt(5000))).toBeUndefined();
   });
 
   it('lets the delivery of the removal itself go on, and a repeated removal end', async () => {
     const own = { ...deliveryAt(5000, 'ONAPPUNINSTALL'), id: 'the-removal' };
     const resealed = { ...own, seal: sealSecrets(sealer, { auth: { application_token: 'x' }, data: [] }, own) };
     expect((await verifierOf().verify(resealed)).kind).toBe('verified');
-    expect(await verifierOf().verify(deliveryAt(6000, 'ONAPPUNINSTALL'))).toEqual({ kind: 'cancelled' });
+    expect(await verifierOf().verify(deliveryAt(6000, 'ONAPPUNINSTALL'))).toEqual({ kind: 'cancelled', removal });
   });
 
   it('goes on believing a portal that the environment knows', async () => {
     const tokens = { [memberId]: [APPLICATION_TOKEN] };
     expect((await verifierOf(tokens).verify(deliveryAt(4999))).kind).toBe('verified');
-    expect(await verifierOf(tokens).isCancelled(deliveryAt(4999))).toBe(false);
+    expect(await verifierOf(tokens).removalAfter(deliveryAt(4999))).toBeUndefined();
   });
 });
 

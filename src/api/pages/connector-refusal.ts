@@ -11,7 +11,7 @@ export const CONNECTOR_REFUSALS = {
   not_admin: {
     status: 403,
     title: 'Only an administrator can do this',
-    text: 'Bitrix24 does not name you as an administrator. Ask one to open this page.',
+    text: 'Your Bitrix24 says that you are not one. Ask an administrator to open this page.',
   },
   ticket_invalid: {
     status: 403,

@@ -16,16 +16,16 @@ export function connectorPage(view: ConnectorView): Page {
   const { place, state } = view;
   return {
     title: place.name,
-    content: html`<dl>
-        <dt>Connector</dt>
-        <dd>${place.connector}</dd>
-        <dt>Open channel</dt>
-        <dd>${place.line}</dd>
+    content: html`<dl class="state ${state}">
         <dt>State</dt>
         <dd>${STATES[state].told}</dd>
+        <dt>Open channel</dt>
+        <dd>${place.line}</dd>
+        <dt>Connector</dt>
+        <dd>${place.connector}</dd>
       </dl>
-      ${switchForm(view)}
-      <p class="note">${STATES[state].note}</p>`,
+      <p>${STATES[state].note}</p>
+      ${switchForm(view)}`,
   };
 }
 
@@ -34,19 +34,19 @@ const STATES = {
     told: 'On',
     next: 'off',
     button: 'Switch off',
-    note: 'Messages of this connector go to the open channel, and its answers go back.',
+    note: 'Messages of customers go to the open channel, and its answers go back to them.',
   },
   off: {
     told: 'Off',
     next: 'on',
     button: 'Switch on',
-    note: 'No messages of this connector go to the open channel.',
+    note: 'Messages of customers do not go to the open channel.',
   },
   faulty: {
     told: 'Bitrix24 reports an error',
     next: 'on',
     button: 'Switch on again',
-    note: 'Switching it on again often mends it.',
+    note: 'Messages may not arrive. Switching it on again often mends it.',
   },
 } as const;
 
@@ -58,6 +58,6 @@ function switchForm({ state, memberId, ticket, action, request }: ConnectorView)
   return html`<form method="post" action="${action}?${kept.toString()}">
     <input type="hidden" name="member_id" value="${memberId}" />
     <input type="hidden" name="ticket" value="${ticket}" />
-    <button name="state" value="${next}">${button}</button>
+    <button class="to-${next}" name="state" value="${next}">${button}</button>
   </form>`;
 }

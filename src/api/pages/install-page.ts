@@ -45,15 +45,30 @@ function acceptedAnswer(request: Request, delivery: NewDelivery): Answer {
 }
 
 const FINISH: Page = {
-  title: 'The app is being installed',
-  content: html`<p>
-      What Bitrix24 sent is stored. This page now tells Bitrix24 to finish the installation, and the app opens by
-      itself.
-    </p>
-    <noscript>JavaScript is off in this browser, so the installation cannot end: switch it on and reload.</noscript>
-    <p class="note">
-      Is this page still here after a minute? Reload it. If that does not help, see that your browser and your network
-      let scripts from api.bitrix24.com through, then install the app again.
-    </p>`,
-  script: new Html('if (window.BX24) BX24.init(function () { BX24.installFinish(); })'),
+  title: 'Installing the app',
+  content: html`<div id="finishing">
+      <p>
+        What Bitrix24 sent is stored. This page now tells Bitrix24 to finish the installation, and the app opens by
+        itself.
+      </p>
+      <p class="note">
+        Is this page still here after a minute? Reload your Bitrix24. If that does not help, install the app again.
+      </p>
+    </div>
+    <div id="blocked" hidden>
+      <p>
+        <strong>The installation is not finished.</strong> Bitrix24 ends it by a script from
+        <code>api.bitrix24.com</code>, and that did not load.
+      </p>
+      <p>Let your browser and your network load scripts from there, then install the app again. Nothing is lost.</p>
+    </div>
+    <noscript>
+      <p>
+        JavaScript is off in this browser, so the installation cannot end. Switch it on, then install the app again.
+      </p>
+    </noscript>`,
+  script: new Html(
+    `if (window.BX24) BX24.init(function () { BX24.installFinish(); });
+    else for (const id of ['finishing', 'blocked']) document.getElementById(id).hidden = id === 'finishing'`,
+  ),
 };

@@ -25,15 +25,16 @@ export function uninstallationEffect(deps: UninstallationDeps): Effect {
     async run({ event, delivery, signal }) {
       const { memberId } = event.auth;
       const known = await deps.portals.find(memberId);
-      const removal = { receivedAtMs: delivery.receivedAtMs, deliveryId: delivery.id };
+      const isClean = asksForClean(event) && !deps.isConfigured(memberId);
+      const removal = { receivedAtMs: delivery.receivedAtMs, deliveryId: delivery.id, isClean };
       // A portal that only the environment knows has no record, and stays known.
       if (!known || !(await deps.portals.remove(memberId, removal))) return;
-      await deps.forget(memberId, { isClean: isClean(event) && !deps.isConfigured(memberId), signal });
+      await deps.forget(memberId, { isClean, signal });
       deps.logger.info({ event: 'portal.removed', memberId }, 'the app was removed there');
     },
   };
 }
 
-function isClean(event: BitrixEvent): boolean {
+function asksForClean(event: BitrixEvent): boolean {
   return event.kind === 'ONAPPUNINSTALL' && event.payload.clean === true;
 }
