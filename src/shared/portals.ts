@@ -16,6 +16,10 @@ export interface Portal {
   readonly oauth: PortalOAuth | null;
   /** When the POST came that installed or updated the app; 0 for one that was never proven. */
   readonly installedAtMs: number;
+  /** The `ts` of the event of that installation, in whole seconds; 0 where unknown. */
+  readonly installedTs: number;
+  /** The `ts` of the newest ONAPPPAYMENT, in whole seconds; 0 where none came. */
+  readonly paymentTs: number;
   readonly suspension: Suspension | null;
   /** Its plan allows more REST calls a second (https://apidocs.bitrix24.com/limits.html). */
   readonly isEnterprise: boolean;
@@ -108,6 +112,8 @@ export function emptyPortal(memberId: string): Portal {
     serverEndpoint: null,
     oauth: null,
     installedAtMs: 0,
+    installedTs: 0,
+    paymentTs: 0,
     suspension: null,
     isEnterprise: false,
   };
