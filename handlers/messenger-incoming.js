@@ -11,7 +11,7 @@ export default defineHandler({
     if (!line || !user?.id || !message?.id || !chat?.id) throw never('line, user.id, message.id or chat.id is missing');
 
     await ctx.once('send', () => send({ connector, line: Number(line), user, message, chat }, ctx), {
-      atMostOnce: true,
+      atMostOnce: 'one-call',
     });
   },
 });

@@ -16,7 +16,10 @@ export default defineHandler({
   async run(event, ctx) {
     const { connector, line } = event.payload;
     // Every app is told of every line that is deleted; that event names no connector.
-    if (event.name !== 'ONIMCONNECTORLINEDELETE' && connector.toLowerCase() !== CONNECTOR_ID) return;
+    if (event.name !== 'ONIMCONNECTORLINEDELETE' && connector.toLowerCase() !== CONNECTOR_ID) {
+      ctx.log.info('left out: not my connector', { connector });
+      return;
+    }
     switch (event.name) {
       case 'ONIMCONNECTORMESSAGEADD':
         return forEachMessage(event, ctx, add);

@@ -52,6 +52,7 @@ function toHttpError(error: unknown): HttpError {
 
 function headersOf(code: HttpErrorCode): Readonly<Record<string, string>> {
   if (code === 'method_not_allowed') return { allow: 'POST' };
+  if (code === 'too_many_requests') return { 'retry-after': '60' };
   return code === 'storage_unavailable' ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {};
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises';
 import { environment } from '../shared/config.js';
+import type { CommandHost } from './command-host.js';
 import { runProgram } from './program.js';
 import { simulateCommand } from './simulate.js';
+import { listenForStop } from './start/stop-signals.js';
 import { subscribeCommand } from './subscribe.js';
 
 /** `b24-events`: what a person does by hand. Ends by itself when all is said, so that nothing of it is lost in a pipe. */
@@ -11,11 +13,16 @@ process.stdout.on('error', () => undefined);
 const packageFile = new URL('../../package.json', import.meta.url);
 const { version } = JSON.parse(await readFile(packageFile, 'utf8')) as { readonly version: string };
 
-const write = (line: string): void => void process.stdout.write(`${line}\n`);
+const host: CommandHost = {
+  env: environment(),
+  signal: listenForStop().stop,
+  write: (line) => void process.stdout.write(`${line}\n`),
+  say: (line) => void process.stderr.write(`${line}\n`),
+};
 
 const exitCode = await runProgram({
   version,
   args: process.argv.slice(2),
-  commands: [simulateCommand(), subscribeCommand({ env: environment(), write })],
+  commands: [simulateCommand(host), subscribeCommand(host)],
 });
 if (exitCode !== 0) process.exitCode = exitCode;

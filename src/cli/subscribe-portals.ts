@@ -13,6 +13,8 @@ export interface SubscribeDeps {
   readonly runKey: string;
   /** For one portal, the waiting for its budget included. */
   readonly timeoutMs: number;
+  /** The user's wish to stop. */
+  readonly signal: AbortSignal;
   /** Told of each portal as it ends. */
   readonly onResult: (result: SubscribeResult) => void;
 }
@@ -35,17 +37,24 @@ export function isFault(outcome: PortalSetup | SubscribeFault): outcome is Subsc
 /** Few enough that a command takes little of what the workers need. */
 const AT_ONCE = 4;
 
-/** Sets up each of the portals, several at a time; a fault of one keeps no other from being set up. */
+/**
+ * Sets up each of the portals, several at a time; a fault of one keeps no other from being set up. At the signal those under way are
+ * given up, and no further one is begun.
+ */
 export async function subscribePortals(memberIds: readonly string[], deps: SubscribeDeps): Promise<void> {
   const waiting = memberIds.values();
   const lane = async (): Promise<void> => {
-    for (const memberId of waiting) deps.onResult(await subscribe(memberId, deps));
+    for (const memberId of waiting) {
+      if (deps.signal.aborted) return;
+      deps.onResult(await subscribe(memberId, deps));
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
 }
 
 async function subscribe(memberId: string, deps: SubscribeDeps): Promise<SubscribeResult> {
-  const signal = AbortSignal.timeout(deps.timeoutMs);
+  const timeout = AbortSignal.timeout(deps.timeoutMs);
+  const signal = AbortSignal.any([timeout, deps.signal]);
   let domain: string | null = null;
   try {
     const portal = await deps.portals.find(memberId);
@@ -53,9 +62,14 @@ async function subscribe(memberId: string, deps: SubscribeDeps): Promise<Subscri
     ({ domain } = portal);
     return { memberId, domain, outcome: await setUpPatiently(memberId, deps, signal) };
   } catch (error) {
-    const message = signal.aborted ? `not done within ${deps.timeoutMs / 1000} s` : errorMessage(error);
-    return { memberId, domain, outcome: { code: errorCode(error) ?? 'FAILED', message } };
+    const outcome = { code: errorCode(error) ?? 'FAILED', message: reasonOf(error, timeout, deps) };
+    return { memberId, domain, outcome };
   }
+}
+
+function reasonOf(error: unknown, timeout: AbortSignal, { signal, timeoutMs }: SubscribeDeps): string {
+  if (signal.aborted) return 'not done: it was stopped';
+  return timeout.aborted ? `not done within ${timeoutMs / 1000} s` : errorMessage(error);
 }
 
 const WAIT_MS = 1000;

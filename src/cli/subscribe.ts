@@ -13,6 +13,7 @@ import { buildRest } from '../shared/rest-stack.js';
 import { createSealer } from '../shared/sealer.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
 import { loadSecretKeys } from '../shared/secret-keys.js';
+import type { CommandHost } from './command-host.js';
 import { openRedis } from './redis/open-redis.js';
 import { isFault, subscribePortals, type SubscribeResult } from './subscribe-portals.js';
 
@@ -23,12 +24,7 @@ export interface SubscribeOptions {
   readonly timeoutSeconds: number;
 }
 
-export interface SubscribeHost {
-  readonly env: NodeJS.ProcessEnv;
-  readonly write: (line: string) => void;
-}
-
-export function subscribeCommand(host: SubscribeHost): Command {
+export function subscribeCommand(host: CommandHost): Command {
   return new Command('subscribe')
     .description(
       "Binds the app's events at its portals to PUBLIC_URL + EVENTS_PATH, and registers B24_CONNECTORS. Again is harmless.",
@@ -50,7 +46,7 @@ export function subscribeCommand(host: SubscribeHost): Command {
 const ENVIRONMENT_HELP = `
 Reads the same variables as the other processes: PUBLIC_URL, B24_CLIENT_ID and B24_CLIENT_SECRET are needed. Where REDIS_URL is
 unset it finds the Redis that \`npm start\` keeps on DATA_DIR. Exit code 0 when all went well, 1 when a portal could not be set up,
-78 when a variable is missing or wrong.`;
+78 when a variable is missing or wrong, 130 when a signal ended it.`;
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
@@ -62,42 +58,46 @@ function seconds(value: string): number {
 }
 
 /**
- * Gives the exit code: 0 when every portal is set up, or there is none; 1 otherwise.
+ * Gives the exit code: 0 when every portal is set up, or there is none; 130 after a signal, which lets no further portal begin and
+ * waits for new tokens that are on their way; 1 otherwise.
  *
  * @throws {ConfigError} for a variable that is missing, {StartError} where Redis does not answer.
  */
-export async function subscribe(options: SubscribeOptions, { env, write }: SubscribeHost): Promise<number> {
+export async function subscribe(options: SubscribeOptions, { env, ...host }: CommandHost): Promise<number> {
   const config = loadConfig(env);
   requireApp(config);
   const logger = createLogger('error', 'subscribe', process.stderr);
   const redis = await openRedis(config, logger);
   try {
     const keys = createKeys(config.queuePrefix);
-    const results = await subscribeAll(options, { config, redis, keys, logger, write });
-    if (options.json) write(JSON.stringify({ portals: results.map(jsonOf) }));
+    const results = await subscribeAll(options, { config, redis, keys, logger, ...host });
+    if (options.json) host.write(JSON.stringify({ portals: results.map(jsonOf) }));
+    if (host.signal.aborted) return EXIT_INTERRUPTED;
     return results.some(({ outcome }) => isFault(outcome)) ? 1 : 0;
   } finally {
     redis.disconnect();
   }
 }
 
-interface Parts {
+/** As a shell gives it for a program that Ctrl-C ended. */
+const EXIT_INTERRUPTED = 130;
+
+interface Parts extends Omit<CommandHost, 'env'> {
   readonly config: Config;
   readonly redis: Redis;
   readonly keys: Keys;
   readonly logger: Logger;
-  readonly write: (line: string) => void;
 }
 
 async function subscribeAll(options: SubscribeOptions, parts: Parts): Promise<readonly SubscribeResult[]> {
-  const { config, redis, keys, logger, write } = parts;
-  const say = options.json ? () => undefined : write;
+  const { config, redis, keys, logger, signal } = parts;
+  const tell = options.json ? () => undefined : parts.write;
   const secretKeys = await requireSecretKeys(config);
   await registerSecretKey(redis, keys, secretKeys);
   const sealer = createSealer(secretKeys);
   const portals = createPortalStore({ redis, keys, sealer, prefix: config.queuePrefix });
   const memberIds = options.portal.length > 0 ? [...new Set(options.portal)] : await portals.all();
-  if (memberIds.length === 0) say('no portal is installed: there is nothing to do');
+  if (memberIds.length === 0) tell('no portal is installed: there is nothing to do');
   const plan = portalPlanOf(config, await createHandledEvents({ redis, keys }).all());
   const stack = buildRest(config, { redis, keys, sealer, portals, logger });
   if (!plan || !stack) throw new ConfigError([PUBLIC_URL_WANTED, CLIENT_WANTED]);
@@ -108,13 +108,15 @@ async function subscribeAll(options: SubscribeOptions, parts: Parts): Promise<re
       rest: stack.rest,
       plan,
       runKey: `subscribe.${randomUUID()}`,
+      signal,
       timeoutMs: options.timeoutSeconds * 1000,
       onResult: (result) => {
         results.push(result);
-        say(lineOf(result));
+        tell(lineOf(result));
       },
     });
   } finally {
+    if (signal.aborted) parts.say('stopping: new tokens that are on their way are waited for');
     await stack.close();
   }
   return results;

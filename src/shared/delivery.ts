@@ -24,8 +24,11 @@ export interface Delivery {
   readonly body: ParsedBody;
   /** The sealed {@link Secrets}. */
   readonly seal: string;
-  /** A message from the app's own side: the ingress has checked its signature, and there is no application token in it. */
-  readonly source?: 'incoming';
+  /**
+   * Absent for what was posted to EVENTS_PATH. `incoming`: a message from the app's own side; the ingress has checked its signature,
+   * and there is no application token in it. `page`: the installation page, which everybody can open.
+   */
+  readonly source?: 'incoming' | 'page';
   /** Of this record as JSON, which may be longer than the POST: about what its job costs in Redis. */
   readonly bytes: number;
 }

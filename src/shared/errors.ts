@@ -7,6 +7,9 @@ export const HTTP_ERRORS = {
   invalid_event: { status: 400, message: 'the body is not an event' },
   signature_invalid: { status: 401, message: 'the signature of the message is not one of INCOMING_SECRET' },
   sender_not_allowed: { status: 403, message: 'the sender is not on the list SENDER_IPS' },
+  not_recognised: { status: 403, message: 'the portal and its application token are not those of an installation' },
+  not_admin: { status: 403, message: 'the person is not an administrator of the portal' },
+  ticket_invalid: { status: 403, message: 'the page was opened more than ten minutes ago, or is not of this portal' },
   not_found: { status: 404, message: 'there is nothing at this address' },
   method_not_allowed: { status: 405, message: 'events are sent by POST' },
   request_timeout: { status: 408, message: 'the request did not come in time' },
@@ -17,8 +20,12 @@ export const HTTP_ERRORS = {
   },
   unsupported_charset: { status: 415, message: 'the body must be UTF-8' },
   unsupported_encoding: { status: 415, message: 'the body must not be compressed' },
+  too_many_requests: { status: 429, message: 'too many installations come from this address' },
   headers_too_large: { status: 431, message: 'the headers are larger than 16 KiB' },
+  portal_refused: { status: 502, message: 'the portal does not do what the page needs' },
+  portal_unreachable: { status: 502, message: 'the portal does not answer' },
   not_configured: { status: 503, message: 'B24_CLIENT_ID and B24_CLIENT_SECRET are not set: there is no app' },
+  not_available: { status: 503, message: 'Redis is not reached, or has no record that this release can read' },
   storage_unavailable: { status: 503, message: 'the event cannot be kept now' },
 } as const;
 
@@ -46,7 +53,7 @@ export const JOB_ERRORS = {
   EFFECT_REDIRECTED: { verdict: 'unknown', message: 'the receiver redirects, which is not followed' },
   EFFECT_UNEXPECTED: { verdict: 'unknown', message: 'the attempt failed in a way that is not known' },
   EFFECT_EXPIRED: { verdict: 'never', message: 'the event is older than EFFECT_AGE_SECONDS_MAX' },
-  EFFECT_CRASHED: { verdict: 'never', message: 'its worker died with it several times' },
+  EFFECT_CRASHED: { verdict: 'never', message: 'its process died with it several times' },
   EFFECT_NOT_CONFIGURED: { verdict: 'never', message: 'the effect that was to run is no longer configured' },
   PORTAL_SUSPENDED: { verdict: 'later', message: 'the portal cannot be called at present' },
   PORTAL_NOT_INSTALLED: { verdict: 'unknown', message: 'there are no OAuth tokens of this portal' },
@@ -67,7 +74,7 @@ export const JOB_ERRORS = {
     verdict: 'never',
     message: 'a step that must not run twice was begun, and how it ended is not known',
   },
-  ONCE_TOO_LARGE: { verdict: 'never', message: 'the result of a step is larger than 16 KiB' },
+  ONCE_TOO_LARGE: { verdict: 'never', message: 'the steps of this event are larger or more than can be kept' },
 } as const satisfies Record<string, { verdict: Verdict; message: string }>;
 
 export type JobErrorCode = keyof typeof JOB_ERRORS;
@@ -75,15 +82,18 @@ export type JobErrorCode = keyof typeof JOB_ERRORS;
 /** A failure with a code of the table. Its message becomes the reason of a failed job: `CODE: what failed`. */
 export class JobError extends Error {
   readonly retryAfterMs: number | undefined;
+  /** Of a call: false where it is certain that nothing of it reached the other side; undefined where nobody can tell. */
+  readonly isSent: boolean | undefined;
 
   constructor(
     readonly code: JobErrorCode,
     readonly detail?: string,
-    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+    options: { cause?: unknown; retryAfterMs?: number | undefined; isSent?: boolean | undefined } = {},
   ) {
     super(`${code}: ${JOB_ERRORS[code].message}${detail ? ` (${detail})` : ''}`, { cause: options.cause });
     this.name = 'JobError';
     this.retryAfterMs = options.retryAfterMs;
+    this.isSent = options.isSent;
   }
 
   get verdict(): Verdict {

@@ -3,13 +3,13 @@ import { redisScript } from './redis-script.js';
 import type { Redis } from './redis.js';
 
 /**
- * Which events the handlers ask for, as the worker tells that was started last. What binds events at the portals reads it; handlers
- * themselves are loaded by workers alone.
+ * Which events the handlers ask for, as the worker with handlers tells that was started last: one without HANDLERS_DIR tells nothing.
+ * What binds events at the portals reads it; handlers themselves are loaded by workers alone.
  */
 export interface HandledEvents {
   /** Names of the handlers' events, patterns among them; takes the place of what was told before. Says whether that was another set. */
   replace(names: readonly string[]): Promise<boolean>;
-  /** In no particular order; none where no worker has told any. */
+  /** In no particular order; none where no worker with handlers has told any. */
   all(): Promise<readonly string[]>;
 }
 

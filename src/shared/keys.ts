@@ -24,15 +24,17 @@ export interface Keys {
   /** Jobs that wait until this portal can be called again. */
   waitingFor(memberId: string): string;
   /** Counts the proofs of this portal's installations; without its id, for it outlives the portal. */
-  proofsOf(memberId: string): string;
+  proofsOf(memberId: string, source: string): string;
   /** Counts the proofs of all portals. */
   readonly proofsInAll: string;
-  /** Names of events that somebody listens to, as the workers told at their start. */
+  /** Names of events that handlers ask for: those of the worker with handlers that was started last. */
   readonly handledEvents: string;
   /** Which connectors of a portal are on. */
   connectors(memberId: string): string;
   /** The jobs of one unknown portal that wait for its installation. */
   parkedOf(memberId: string): string;
+  /** The same for what waits apart from events: installations that are not proven yet, by how they came. */
+  parkedInstallations(source: 'event' | 'page'): Pick<Keys, 'parkedOf' | 'parked' | 'parkedInVain'>;
   /** The places of all parked jobs, by the time until which they wait. */
   readonly parked: string;
   /** Jobs that waited in vain and are kept as failed, likewise. */
@@ -60,11 +62,16 @@ export function createKeys(prefix: string): Keys {
     proofUnderWay: (memberId) => `${prefix}:proof-under-way:${memberId}`,
     mismatchesOf: (memberId) => `${prefix}:mismatches-of:${memberId}`,
     waitingFor: (memberId) => `${prefix}:waiting-for:${memberId}`,
-    proofsOf: (memberId) => `${prefix}:proofs-of:${anonymous(memberId)}`,
+    proofsOf: (memberId, source) => `${prefix}:proofs-of:${source}:${anonymous(memberId)}`,
     proofsInAll: `${prefix}:proofs-in-all`,
     handledEvents: `${prefix}:handled-events`,
     connectors: (memberId) => `${prefix}:connectors:${memberId}`,
     parkedOf: (memberId) => `${prefix}:parked-of:${memberId}`,
+    parkedInstallations: (source) => ({
+      parkedOf: (memberId) => `${prefix}:parked-installations:${source}:of:${memberId}`,
+      parked: `${prefix}:parked-installations:${source}`,
+      parkedInVain: `${prefix}:parked-installations:${source}:in-vain`,
+    }),
     parked: `${prefix}:parked`,
     parkedInVain: `${prefix}:parked-in-vain`,
     restBudget: (memberId) => `${prefix}:rest-budget:${memberId}`,

@@ -1,5 +1,6 @@
 import type { JsonValue } from './bitrix24/event.js';
 import type { PortalCalls } from './bitrix24/rest/portal-calls.js';
+import { isPassingCode } from './bitrix24/rest/rest-answer.js';
 import type { Config } from './config.js';
 import type { ConnectorDefinition } from './connector-definition.js';
 import { JobError } from './errors.js';
@@ -161,21 +162,15 @@ async function register(
   }
 }
 
-/** What is to be tried again comes first: that run then meets the refusals too. */
+/**
+ * What is to be tried again comes first: that run then meets the refusals too. This is of calls within a batch; of a call of its
+ * own the client has said so already.
+ */
 function errorOf(faults: readonly Fault[]): JobError {
-  const passing = faults.filter(({ code }) => TRANSIENT.has(code));
+  const passing = faults.filter(({ code }) => isPassingCode(code));
   if (passing.length > 0) return new JobError('REST_UNAVAILABLE', told(passing));
   return new JobError('REST_REFUSED', told(faults));
 }
-
-/** Of one call within a batch; of a call of its own the client has said so already. */
-const TRANSIENT: ReadonlySet<string> = new Set([
-  'QUERY_LIMIT_EXCEEDED',
-  'OPERATION_TIME_LIMIT',
-  'OVERLOAD_LIMIT',
-  'INTERNAL_SERVER_ERROR',
-  'ERROR_UNEXPECTED_ANSWER',
-]);
 
 /** `ERROR_EVENT_NOT_FOUND: event.bind of ONCRMDEALADD, event.bind of ONCRMLEADADD; …`, by code. */
 function told(faults: readonly Fault[]): string {

@@ -1,4 +1,5 @@
 import type { Keys } from './keys.js';
+import { decodePortal, decodeRemoval, encodePortal, encodeRemoval, isSealedAsNow } from './portal-record.js';
 import { redisScript } from './redis-script.js';
 import type { Redis } from './redis.js';
 import type { Sealer } from './sealer.js';
@@ -86,14 +87,6 @@ export interface PortalStoreDeps {
   readonly removalSeconds?: number;
 }
 
-/** What stands in Redis; the tokens are sealed, and open only in the record of their portal. */
-interface PortalRecord extends Omit<Portal, 'memberId' | 'applicationTokens' | 'oauth'> {
-  readonly v: 1;
-  readonly seal: string;
-}
-
-type SealedPart = Pick<Portal, 'applicationTokens' | 'oauth'>;
-
 const REMOVAL_SECONDS = 30 * 86_400;
 const UPDATE_TRIES = 20;
 
@@ -156,7 +149,7 @@ class RedisPortals implements PortalStore {
     const [text, removal] = await redis.mget(keys.portal(memberId), keys.portalRemoved(memberId));
     return {
       portal: this.#decode(memberId, text),
-      removal: removal ? (JSON.parse(removal) as Removal) : undefined,
+      removal: removal ? decodeRemoval(memberId, removal) : undefined,
     };
   }
 
@@ -188,7 +181,7 @@ class RedisPortals implements PortalStore {
       const portal = this.#decode(memberId, text);
       if (portal && portal.installedAtMs > removal.receivedAtMs) return false;
       const touched = [keys.portal(memberId), keys.portals, keys.portalRemoved(memberId)];
-      const args = [memberId, text ?? '', JSON.stringify(removal), removalSeconds];
+      const args = [memberId, text ?? '', encodeRemoval(removal), removalSeconds];
       if ((await REMOVE.run(redis, touched, args)) !== 1) continue;
       await redis.publish(portalChangedChannel(prefix), memberId);
       return true;
@@ -207,19 +200,19 @@ class RedisPortals implements PortalStore {
   async reseal(memberId: string): Promise<boolean> {
     const { redis, keys, sealer } = this.#deps;
     const text = await redis.get(keys.portal(memberId));
-    if (text === null || sealer.isCurrent((JSON.parse(text) as PortalRecord).seal)) return false;
+    if (text === null || isSealedAsNow(sealer, memberId, text)) return false;
     const portal = this.#decode(memberId, text);
     return portal !== undefined && this.#write(portal, text);
   }
 
   async #write(portal: Portal, expected: string | null): Promise<boolean> {
     const { redis, keys, sealer } = this.#deps;
-    const args = [portal.memberId, expected ?? '', encode(sealer, portal)];
+    const args = [portal.memberId, expected ?? '', encodePortal(sealer, portal)];
     return (await WRITE.run(redis, [keys.portal(portal.memberId), keys.portals], args)) === 1;
   }
 
   #decode(memberId: string, text: string | null | undefined): Portal | undefined {
-    return text ? decode(this.#deps.sealer, memberId, text) : undefined;
+    return text ? decodePortal(this.#deps.sealer, memberId, text) : undefined;
   }
 }
 
@@ -227,23 +220,4 @@ class ContendedError extends Error {
   constructor(memberId: string) {
     super(`the record of portal ${memberId} is being changed by others all the time`);
   }
-}
-
-function encode(sealer: Sealer, { memberId, applicationTokens, oauth, ...open }: Portal): string {
-  const sealed: SealedPart = { applicationTokens, oauth };
-  const record: PortalRecord = { v: 1, ...open, seal: sealer.seal(JSON.stringify(sealed), contextOf(memberId)) };
-  return JSON.stringify(record);
-}
-
-/** @throws so that the job is put off: a portal whose record cannot be read is not an unknown portal. */
-function decode(sealer: Sealer, memberId: string, text: string): Portal {
-  const { v: _version, seal, ...open } = JSON.parse(text) as PortalRecord;
-  const opened = sealer.open(seal, contextOf(memberId));
-  if (opened.status !== 'opened')
-    throw new Error(`the record of portal ${memberId} cannot be opened: ${opened.status}`);
-  return { memberId, ...open, ...(JSON.parse(opened.plain) as SealedPart) };
-}
-
-function contextOf(memberId: string): string {
-  return JSON.stringify(['portal', memberId]);
 }

@@ -20,8 +20,8 @@ const STOP_MARGIN_MS = 4500;
 
 /**
  * Reads the configuration, starts, and ends on SIGTERM, SIGINT, or when the parent that started it is gone: with 0 after a clean
- * stop, and at a second signal at once, with 0 as well (what was accepted is on disk); with 78 where the configuration is wrong,
- * and with 1 after anything fatal.
+ * stop, and at a second signal at once, with 0 as well (what was accepted is on disk); with 78 where the configuration is wrong, the
+ * modules of HANDLERS_DIR included, and with 1 after anything fatal.
  */
 export async function runProcess(name: string, start: Start): Promise<void> {
   let logger = createLogger('info', name);
@@ -36,7 +36,7 @@ export async function runProcess(name: string, start: Start): Promise<void> {
   const endWith = async (fault: unknown): Promise<void> => {
     await flushLogger(logger);
     reportFatal(createLastLogger(name), fault);
-    process.exit(fault instanceof ConfigError ? EXIT_CONFIG : 1);
+    process.exit(exitCodeOf(fault));
   };
   const fail = (fault: unknown): void => void endWith(fault);
   const stop = (reason: string): void => {
@@ -61,6 +61,11 @@ export async function runProcess(name: string, start: Start): Promise<void> {
   } catch (error) {
     fail(error);
   }
+}
+
+function exitCodeOf(fault: unknown): number {
+  if (fault instanceof ConfigError) return EXIT_CONFIG;
+  return fault instanceof StartError ? fault.exitCode : 1;
 }
 
 async function stopWithin(running: Running | undefined, timeoutMs: number, logger: Logger): Promise<void> {

@@ -95,7 +95,10 @@ export function startConsumer<Data>(deps: ConsumerDeps<Data>): Consumer {
     for (const jobId of jobIds) worker.cancelJob(jobId, 'the lock is lost');
   });
   worker.on('stalled', (jobId) =>
-    logger.warn({ event: 'job.stalled', queue: deps.queue, jobId }, 'taken up again after its worker was lost'),
+    logger.warn(
+      { event: 'job.stalled', queue: deps.queue, ...(deps.queue === 'deliveries' ? { deliveryId: jobId } : { jobId }) },
+      'taken up again after its worker was lost',
+    ),
   );
   worker.on('error', errorHandler(worker, deps));
 

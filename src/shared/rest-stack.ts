@@ -37,7 +37,8 @@ export interface RestStackDeps {
   readonly logger: Logger;
 }
 
-const RENEWALS_END_MS = 3000;
+/** Longer than one call of the OAuth server may take. A process whose own end is bounded more tightly ends before it. */
+const RENEWALS_END_MS = 20_000;
 
 /**
  * Renewals have a connection of their own: they wait until Redis has a new pair on its disk, for up to a second, and with them all
@@ -69,7 +70,7 @@ export function buildRest(config: Config, deps: RestStackDeps): RestStack | unde
     clientId,
     rules,
     oauth,
-    callAs: createCallAs(transport),
+    callAs: createCallAs({ transport, rules }),
     rest,
     budget,
     renewals,

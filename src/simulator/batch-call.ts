@@ -1,6 +1,6 @@
 import { parse } from 'qs';
 import { isMap, upperCaseKeys, type Params } from './method-params.js';
-import type { PortalState, RestCall } from './portal-state.js';
+import { noteCall, type PortalState, type RestCall } from './portal-state.js';
 import { isRestFault, RestFault } from './rest-fault.js';
 
 const CALLS_MAX = 50;
@@ -22,15 +22,13 @@ export function callBatch({ params, call, portal, run }: Batch): unknown {
   const results: Record<string, unknown> = {};
   const errors: Record<string, unknown> = {};
   for (const [name, command] of entries) {
-    const inner = {
+    const inner = noteCall(portal, {
       ...innerCallOf(command),
       atMs: call.atMs,
-      status: 200,
-      error: null,
       owner: call.owner,
       isInBatch: true,
-    };
-    portal.calls.push(inner);
+    });
+    inner.status = 200;
     try {
       results[name] = runInner(inner, run);
     } catch (error) {

@@ -8,7 +8,7 @@ import {
   argumentFault,
   type Params,
 } from './method-params.js';
-import type { ConnectorLine, PortalState, RegisteredConnector } from './portal-state.js';
+import { noteIncoming, type ConnectorLine, type PortalState, type RegisteredConnector } from './portal-state.js';
 import type { MethodCall, RestMethods } from './rest-method.js';
 import { RestFault } from './rest-fault.js';
 
@@ -118,9 +118,9 @@ function sendMessages({ params, portal, cloud }: MethodCall): unknown {
   const results = listParam(fields, 'MESSAGES').map((message) => {
     const said = { user: mapIn(message, 'user')['id'], message: message['message'], chat: message['chat'] };
     if (!isActive) return { ...said, SUCCESS: false, ERRORS: [{ code: 'NOT_ACTIVE_LINE', message: 'Line is off' }] };
-    portal.incoming.push({ connector: connector.id, line, message, atMs: cloud.now() });
+    noteIncoming(portal, { connector: connector.id, line, message, atMs: cloud.now() });
     cloud.ledger.arriveIncoming(String(mapIn(message, 'message')['id']));
-    return { ...said, SUCCESS: true, session: { ID: String(portal.incoming.length), CHAT_ID: '1807' } };
+    return { ...said, SUCCESS: true, session: { ID: String(cloud.ledger.nextId()), CHAT_ID: '1807' } };
   });
   return { SUCCESS: true, DATA: { RESULT: results } };
 }

@@ -1,6 +1,7 @@
 import { Router, type Request, type Response } from 'express';
 import { z } from 'zod';
 import { errorMessage } from '../shared/caught-error.js';
+import { installAndSettle } from './install-and-settle.js';
 import type { SimulatorReport } from './report.js';
 import type { SimulatedPortal } from './simulated-portal.js';
 
@@ -29,7 +30,7 @@ const manyEvents = z.strictObject({
 type Action = (portal: SimulatedPortal, body: unknown) => unknown;
 
 const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
-  ['install', (portal, body) => portal.install(installation.parse(body))],
+  ['install', (portal, body) => installAndSettle(portal, installation.parse(body))],
   ['update', (portal) => portal.update()],
   ['uninstall', (portal) => portal.uninstall()],
   ['placement', (portal, body) => portal.openPlacement(placement.parse(body))],

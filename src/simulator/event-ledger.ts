@@ -1,4 +1,5 @@
 import { wasAccepted, type Posted } from './event-poster.js';
+import { forgetOldestEntries } from './forget-oldest.js';
 
 /** An operator's message that was sent to the app, and what came back for it. */
 export interface LedgerMessage {
@@ -35,7 +36,7 @@ export interface LedgerIncoming {
   arrivals: number;
 }
 
-/** Counts of POSTs with events; `messages` above is about what they told. */
+/** Counts of POSTs with events; the messages that they told of are counted apart. */
 export interface PostCounts {
   /** True events; a duplicate and a repeat are no events of their own. */
   sent: number;
@@ -49,7 +50,13 @@ export interface PostCounts {
   forgeries: number;
 }
 
-/** What all portals sent and what came back, so that nothing that is missing or doubled stays unseen. */
+/** Of the operators' messages, and of the customers'. */
+const MESSAGES_MAX = 1_000_000;
+
+/**
+ * What all portals sent and what came back, so that nothing that is missing or doubled stays unseen. Beyond a million the oldest
+ * messages are forgotten, and counted: nothing can be said of them any more.
+ */
 export class EventLedger {
   readonly messages = new Map<number, LedgerMessage>();
   readonly incoming = new Map<string, LedgerIncoming>();
@@ -65,10 +72,16 @@ export class EventLedger {
   };
   /** Confirmations that name a message that no portal sent, or another chat than the message's. */
   wrongConfirmations = 0;
+  forgottenMessages = 0;
+  forgottenIncoming = 0;
+  readonly #messagesMax: number;
+  #missingMessages = 0;
+  #missingIncoming = 0;
   readonly #delivered = new Map<string, LedgerMessage>();
   #lastId: number;
 
-  constructor(nowMs: number) {
+  constructor(nowMs: number, messagesMax = MESSAGES_MAX) {
+    this.#messagesMax = messagesMax;
     // Another run of the simulator against the same system must not begin with the same ids.
     this.#lastId = (Math.floor(nowMs / 1000) % 1_000_000_000) * 10;
   }
@@ -83,6 +96,17 @@ export class EventLedger {
     if (this.messages.has(message.messageId)) return;
     const unanswered = { isAccepted: false, changes: 0, confirmations: 0, externalIds: [] };
     this.messages.set(message.messageId, { ...message, ...unanswered });
+    const forgotten = forgetOldestEntries(this.messages, this.#messagesMax);
+    this.forgottenMessages += forgotten.length;
+    this.#missingMessages -= forgotten.filter(isMissing).length;
+  }
+
+  /**
+   * How many messages the app took in that it has not answered yet, and how many of customers that it has not brought into the
+   * portal; counted as they change, since who waits for them asks all the time.
+   */
+  get missing(): { readonly messages: number; readonly incoming: number } {
+    return { messages: this.#missingMessages, incoming: this.#missingIncoming };
   }
 
   /** How the last POST of a true event ended. */
@@ -93,17 +117,21 @@ export class EventLedger {
   }
 
   accept(messageId: number): void {
-    const message = this.messages.get(messageId);
-    if (message) message.isAccepted = true;
+    this.#change(this.messages.get(messageId), (message) => {
+      message.isAccepted = true;
+    });
   }
 
   acceptChange(messageId: number): void {
-    const message = this.messages.get(messageId);
-    if (message) message.changes += 1;
+    this.#change(this.messages.get(messageId), (message) => {
+      message.changes += 1;
+    });
   }
 
   confirm(confirmation: Confirmation): void {
     const message = this.messages.get(confirmation.messageId);
+    // It may be of one that was forgotten.
+    if (!message && this.forgottenMessages > 0) return;
     const isRight =
       message?.memberId === confirmation.memberId &&
       message.imChatId === confirmation.imChatId &&
@@ -112,7 +140,9 @@ export class EventLedger {
       this.wrongConfirmations += 1;
       return;
     }
-    message.confirmations += 1;
+    this.#change(message, () => {
+      message.confirmations += 1;
+    });
     if (!message.isForged) this.#delivered.set(message.memberId, message);
     message.externalIds = confirmation.externalIds;
   }
@@ -129,17 +159,45 @@ export class EventLedger {
 
   writeIncoming(id: string): void {
     this.incoming.set(id, { id, isAccepted: false, arrivals: 0 });
+    const forgotten = forgetOldestEntries(this.incoming, this.#messagesMax);
+    this.forgottenIncoming += forgotten.length;
+    this.#missingIncoming -= forgotten.filter(isIncomingMissing).length;
   }
 
   acceptIncoming(id: string): void {
-    const message = this.incoming.get(id);
-    if (message) message.isAccepted = true;
+    this.#changeIncoming(id, (message) => {
+      message.isAccepted = true;
+    });
   }
 
   arriveIncoming(id: string): void {
-    const message = this.incoming.get(id);
-    if (message) message.arrivals += 1;
+    this.#changeIncoming(id, (message) => {
+      message.arrivals += 1;
+    });
   }
+
+  #change(message: LedgerMessage | undefined, change: (message: LedgerMessage) => void): void {
+    if (!message) return;
+    const before = Number(isMissing(message));
+    change(message);
+    this.#missingMessages += Number(isMissing(message)) - before;
+  }
+
+  #changeIncoming(id: string, change: (message: LedgerIncoming) => void): void {
+    const message = this.incoming.get(id);
+    if (!message) return;
+    const before = Number(isIncomingMissing(message));
+    change(message);
+    this.#missingIncoming += Number(isIncomingMissing(message)) - before;
+  }
+}
+
+function isMissing(message: LedgerMessage): boolean {
+  return !message.isForged && message.confirmations < expectedOf(message);
+}
+
+function isIncomingMissing({ isAccepted, arrivals }: LedgerIncoming): boolean {
+  return isAccepted && arrivals === 0;
 }
 
 /** How many confirmations a message is to get. */

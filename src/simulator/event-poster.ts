@@ -22,6 +22,8 @@ const FORM = 'application/x-www-form-urlencoded';
 const USER_AGENT = 'Bitrix24 Webhook Engine';
 const TIMEOUT_MS = 30_000;
 const CONNECTIONS_MAX = 64;
+/** A larger answer counts as none. */
+const ANSWER_BYTES_MAX = 1_048_576;
 
 /** Posts to the app over connections that are kept, each within half a minute. Nothing is repeated here. */
 export class EventPoster {
@@ -30,6 +32,7 @@ export class EventPoster {
     connectTimeout: TIMEOUT_MS,
     headersTimeout: TIMEOUT_MS,
     bodyTimeout: TIMEOUT_MS,
+    maxResponseSize: ANSWER_BYTES_MAX,
   });
 
   async post({ url, body, headers = {} }: Post): Promise<Posted> {

@@ -49,9 +49,7 @@ export function createMessengerRouter(messenger: SimulatedMessenger): Router {
   router.delete(
     '/messenger/lines/:id',
     serve('delete-line', ({ params, query }) => {
-      messenger.forgottenLines.push(
-        `${typeof query['portal'] === 'string' ? query['portal'] : ''} ${params.id}`.trim(),
-      );
+      messenger.forgetLine(typeof query['portal'] === 'string' ? query['portal'] : '', params.id);
       return { status: 200, body: {} };
     }),
   );

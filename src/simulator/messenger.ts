@@ -3,6 +3,7 @@ import { Webhook } from 'standardwebhooks';
 import type { EventLedger } from './event-ledger.js';
 import { wasAccepted, type EventPoster, type Posted } from './event-poster.js';
 import { Faults } from './faults.js';
+import { forgetOldestEntries, forgetOldestItems } from './forget-oldest.js';
 
 /** A message that the app delivered to the customer. */
 export interface MessengerMessage {
@@ -48,7 +49,13 @@ export interface MessengerDeps {
   readonly incoming: IncomingTarget | undefined;
 }
 
-/** The messenger on the customer's side: takes the operators' messages, and sends what customers write to the app. */
+const MESSAGES_MAX = 200_000;
+const FORGOTTEN_LINES_MAX = 10_000;
+
+/**
+ * The messenger on the customer's side: takes the operators' messages, and sends what customers write to the app. It has the
+ * newest messages only, where they are very many.
+ */
 export class SimulatedMessenger {
   readonly faults = new Faults();
   readonly messages = new Map<string, MessengerMessage>();
@@ -56,7 +63,9 @@ export class SimulatedMessenger {
   readonly #idsByKey = new Map<string, string>();
   /** Lines that the app gave up, as `portal line`. */
   readonly forgottenLines: string[] = [];
-  #lastId = 0;
+  /** How many messages it took in ever, and how many requests came again under a key that was known. */
+  delivered = 0;
+  repeatedRequests = 0;
   /** Set later where the app's address is not known at the start. */
   incoming: IncomingTarget | undefined;
 
@@ -74,15 +83,23 @@ export class SimulatedMessenger {
     const known = idempotencyKey === null ? undefined : this.messages.get(this.#idsByKey.get(idempotencyKey) ?? '');
     if (known) {
       known.requests += 1;
+      this.repeatedRequests += 1;
       return known;
     }
-    this.#lastId += 1;
-    const id = `ext-${this.#lastId}`;
+    this.delivered += 1;
+    const id = `ext-${this.delivered}`;
     const atMs = this.#deps.now();
     const message = { id, chat, text, idempotencyKey, atMs, requests: 1, edits: 0, isDeleted: false };
     this.messages.set(id, message);
     if (idempotencyKey !== null) this.#idsByKey.set(idempotencyKey, id);
+    forgetOldestEntries(this.messages, MESSAGES_MAX);
+    forgetOldestEntries(this.#idsByKey, MESSAGES_MAX);
     return message;
+  }
+
+  forgetLine(portal: string, line: string): void {
+    this.forgottenLines.push(`${portal} ${line}`.trim());
+    forgetOldestItems(this.forgottenLines, FORGOTTEN_LINES_MAX);
   }
 
   edit(id: string, text: string): MessengerMessage | undefined {

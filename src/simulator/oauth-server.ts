@@ -1,4 +1,5 @@
 import { Router, type Request, type Response } from 'express';
+import { forgetOldestItems } from './forget-oldest.js';
 import { answerUnderFaults, type Faults, type JsonAnswer } from './faults.js';
 import {
   APP_SCOPE,
@@ -28,6 +29,9 @@ export interface OAuthServerDeps {
   readonly portalOf: (memberId: string) => PortalState | undefined;
 }
 
+/** Older ones are forgotten. */
+const CALLS_MAX = 100_000;
+
 type Fields = Readonly<Record<string, unknown>>;
 type Work = (deps: OAuthServerDeps, fields: Fields, call: OAuthCall) => JsonAnswer;
 
@@ -50,6 +54,7 @@ async function serve(
 ): Promise<void> {
   const call: OAuthCall = { path, atMs: deps.cloud.now(), memberId: null, status: 0, error: null };
   deps.calls.push(call);
+  forgetOldestItems(deps.calls, CALLS_MAX);
   const fields = { ...request.query, ...(request.body as Fields | undefined) };
   await answerUnderFaults({
     faults: deps.faults,

@@ -10,6 +10,7 @@ export class PortalHosts {
   #app: Express | undefined;
   readonly #listeners: HttpListener[] = [];
   #current = 0;
+  #redirected = 0;
 
   static async open(port = 0): Promise<PortalHosts> {
     const hosts = new PortalHosts();
@@ -31,6 +32,11 @@ export class PortalHosts {
     return this.#hostAt(this.#current + 1);
   }
 
+  /** How many requests came to a host that it had before. */
+  get redirected(): number {
+    return this.#redirected;
+  }
+
   async moveOn(): Promise<void> {
     await this.#listen(0);
     this.#current += 1;
@@ -47,6 +53,7 @@ export class PortalHosts {
 
   #answer(index: number, request: IncomingMessage, response: ServerResponse): void {
     if (index < this.#current) {
+      this.#redirected += 1;
       response.writeHead(302, { location: `http://${this.host}${request.url ?? '/'}` }).end();
     } else if (index === this.#current && this.#app) {
       this.#app(request, response);

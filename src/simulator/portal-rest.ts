@@ -6,7 +6,7 @@ import { EVENT_METHODS } from './event-methods.js';
 import { answerUnderFaults, type JsonAnswer } from './faults.js';
 import { GENERAL_METHODS } from './general-methods.js';
 import type { Params } from './method-params.js';
-import type { Cloud, PortalState, RestCall } from './portal-state.js';
+import { noteCall, type Cloud, type PortalState, type RestCall } from './portal-state.js';
 import { isRestFault, REST_FAULTS, RestFault } from './rest-fault.js';
 import type { MethodCall, RestMethods } from './rest-method.js';
 import { timeBlock } from './time-block.js';
@@ -15,8 +15,6 @@ import type { TokenOwner } from './token-book.js';
 const METHODS: RestMethods = { ...GENERAL_METHODS, ...EVENT_METHODS, ...CONNECTOR_METHODS };
 const BODY_LIMIT = '16mb';
 const PARAMETERS_MAX = 100_000;
-/** Older calls are forgotten. */
-const CALLS_MAX = 200_000;
 
 export interface PortalRestDeps {
   readonly cloud: Cloud;
@@ -48,7 +46,7 @@ async function serve(deps: PortalRestDeps, request: Request, response: Response)
     .replace(/\.json$/, '')
     .toLowerCase();
   const { auth, ...params } = { ...request.query, ...(request.body as Params | undefined) } as Params;
-  const call = noteCall(portal, { method, params, atMs: cloud.now(), isInBatch: false });
+  const call = noteCall(portal, { method, params, atMs: cloud.now(), owner: null, isInBatch: false });
   const isWithinBucket = portal.bucket.take(call.atMs);
   await answerUnderFaults({
     faults: portal.faults,
@@ -57,16 +55,6 @@ async function serve(deps: PortalRestDeps, request: Request, response: Response)
     work: () => answer(deps, call, () => enter(deps, call, { auth, isWithinBucket })),
   });
   if (response.headersSent) call.status = response.statusCode;
-}
-
-function noteCall(
-  portal: PortalState,
-  { method, params, atMs, isInBatch }: Pick<RestCall, 'method' | 'params' | 'atMs' | 'isInBatch'>,
-): RestCall {
-  const call: RestCall = { method, params, atMs, status: 0, error: null, owner: null, isInBatch };
-  portal.calls.push(call);
-  if (portal.calls.length > CALLS_MAX) portal.calls.splice(0, CALLS_MAX / 10);
-  return call;
 }
 
 /** What stands before every method, in the portal's order: budget, blocks, token, time of work. */

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { EventLedger } from './event-ledger.js';
 import type { EventPoster } from './event-poster.js';
 import { Faults } from './faults.js';
+import { forgetOldestItems } from './forget-oldest.js';
 import { ENTERPRISE_BUCKET, LeakyBucket, ORDINARY_BUCKET, type BucketSize } from './leaky-bucket.js';
 import { OperatingTimes } from './operating-times.js';
 import type { TokenBook, TokenOwner } from './token-book.js';
@@ -139,6 +140,23 @@ export function createPortalState(cloud: Cloud, options: PortalOptions, host: st
     state.connectors.set(id, { id, name: id, placementHandler: '', lines });
   }
   return state;
+}
+
+/** Older ones are forgotten. */
+const CALLS_MAX = 200_000;
+const INCOMING_MAX = 20_000;
+
+/** A call that has arrived, and is not answered yet. */
+export function noteCall(state: PortalState, arrived: Omit<RestCall, 'status' | 'error'>): RestCall {
+  const call: RestCall = { ...arrived, status: 0, error: null };
+  state.calls.push(call);
+  forgetOldestItems(state.calls, CALLS_MAX);
+  return call;
+}
+
+export function noteIncoming(state: PortalState, message: IncomingMessage): void {
+  state.incoming.push(message);
+  forgetOldestItems(state.incoming, INCOMING_MAX);
 }
 
 /** 32 hexadecimal digits, as Bitrix24 makes them of what only it knows. */

@@ -25,6 +25,8 @@ export interface SimulatorReport {
     readonly doubledOnes: readonly NamedMessage[];
     /** Answers that name no message, or another chat than the message's. */
     readonly wrong: number;
+    /** The oldest, where there were very many: nothing else here tells of them. */
+    readonly forgotten: number;
     readonly forgeriesAnswered: number;
   };
   /** What customers wrote, by how often `imconnector.send.messages` brought it into the portal. */
@@ -34,6 +36,7 @@ export interface SimulatorReport {
     readonly once: number;
     readonly moreThanOnce: number;
     readonly missing: number;
+    readonly forgotten: number;
   };
   /** What the customers' messenger was given. */
   readonly messenger: { readonly messages: number; readonly repeatedRequests: number };
@@ -61,14 +64,14 @@ export function createReport({ ledger, messenger, portals }: ReportDeps): Simula
     messages: reportMessages(ledger),
     customers: reportCustomers(ledger),
     messenger: {
-      messages: messenger.messages.size,
-      repeatedRequests: sum([...messenger.messages.values()].map(({ requests }) => requests - 1)),
+      messages: messenger.delivered,
+      repeatedRequests: messenger.repeatedRequests,
     },
     rest: reportRest(portals),
   };
 }
 
-/** Nothing is missing, doubled, wrong or forged, and every true event was taken. */
+/** Nothing is missing, doubled, wrong, forged or forgotten, and every true event was taken. */
 export function isFaultless({ posts, messages, customers }: SimulatorReport): boolean {
   const faults = [
     posts.sent - posts.accepted,
@@ -76,6 +79,8 @@ export function isFaultless({ posts, messages, customers }: SimulatorReport): bo
     messages.moreThanOnce,
     messages.wrong,
     messages.forgeriesAnswered,
+    messages.forgotten,
+    customers.forgotten,
     customers.missing,
     customers.moreThanOnce,
   ];
@@ -95,6 +100,7 @@ function reportMessages(ledger: EventLedger): SimulatorReport['messages'] {
     missingOnes: missing.slice(0, NAMED_MAX).map(nameOf),
     doubledOnes: doubled.slice(0, NAMED_MAX).map(nameOf),
     wrong: ledger.wrongConfirmations,
+    forgotten: ledger.forgottenMessages,
     forgeriesAnswered: all.filter((message) => message.isForged && message.confirmations > 0).length,
   };
 }
@@ -112,6 +118,7 @@ function reportCustomers(ledger: EventLedger): SimulatorReport['customers'] {
     once: accepted.filter(({ arrivals }) => arrivals === 1).length,
     moreThanOnce: all.filter(({ arrivals }) => arrivals > 1).length,
     missing: accepted.filter(({ arrivals }) => arrivals === 0).length,
+    forgotten: ledger.forgottenIncoming,
   };
 }
 

@@ -83,6 +83,11 @@ export class SimulatedPortal {
     return this.state.proofs;
   }
 
+  /** How many requests came to a host that it had before a rename. */
+  get redirected(): number {
+    return this.#hosts.redirected;
+  }
+
   get overBudget(): number {
     return this.state.bucket.refused;
   }

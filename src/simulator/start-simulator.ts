@@ -33,11 +33,14 @@ export interface Simulator {
   readonly clientSecret: string;
   readonly portals: readonly SimulatedPortal[];
   readonly oauthFaults: Faults;
+  /** The newest where there were very many. */
   readonly oauthCalls: readonly OAuthCall[];
   readonly messenger: SimulatedMessenger;
   addPortal(options?: PortalOptions): Promise<SimulatedPortal>;
   /** Access and refresh tokens, the newest where there were very many: a test can search for them where none may be. */
   readonly issuedTokens: readonly string[];
+  /** How many messages are still to come back; asked at no cost, unlike the report. */
+  readonly missing: number;
   /** What was sent until now, what came back, and what is missing. */
   report(): SimulatorReport;
   close(): Promise<void>;
@@ -111,6 +114,11 @@ class RunningSimulator implements Simulator {
     const portal = await SimulatedPortal.open(this.#cloud, options);
     this.portals.push(portal);
     return portal;
+  }
+
+  get missing(): number {
+    const { messages, incoming } = this.#cloud.ledger.missing;
+    return messages + incoming;
   }
 
   report(): SimulatorReport {

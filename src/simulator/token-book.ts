@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { forgetOldestEntries, forgetOldestItems } from './forget-oldest.js';
 
 /** Whose token it is, and of which app. */
 export interface TokenOwner {
@@ -86,9 +87,9 @@ export class TokenBook {
   #add(tokens: Map<string, Entry>, owner: TokenOwner, seconds: number): string {
     const token = randomBytes(24).toString('hex');
     this.#issued.push(token);
-    if (this.#issued.length > TOKENS_MAX) this.#issued.shift();
+    forgetOldestItems(this.#issued, TOKENS_MAX);
     tokens.set(token, { owner, expiresAtMs: this.#now() + seconds * 1000, isRevoked: false });
-    for (const oldest of tokens.size > TOKENS_MAX ? [...tokens.keys()].slice(0, 1) : []) tokens.delete(oldest);
+    forgetOldestEntries(tokens, TOKENS_MAX);
     return token;
   }
 

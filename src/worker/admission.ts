@@ -7,28 +7,21 @@ import { logFields } from './attempts.js';
 import { erased } from './erasure.js';
 import type { Installer } from './installation/installer.js';
 import type { InstallationClaim } from './installation/installation-claim.js';
-import type { Mismatches } from './installation/mismatches.js';
-import type { ParkingLot } from './parking-lot.js';
+import type { InstallationParts } from './installation/build-installation.js';
+import type { ParkingLots } from './parking-lots.js';
 import type { Rejections } from './rejections.js';
 import type { Verification, VerifiedDelivery, Verifier } from './verifier.js';
 
 export interface AdmissionDeps {
   readonly logger: Logger;
   readonly verifier: Verifier;
-  readonly parking: ParkingLot;
+  readonly parking: ParkingLots;
   readonly rejections: Rejections;
   /** Absent where B24_CLIENT_ID is unset: then nothing can be proven. */
   readonly installation: InstallationParts | undefined;
   /** From then on nothing waits any more. */
   readonly ageMsMax: number;
   readonly now: () => number;
-}
-
-export interface InstallationParts {
-  readonly installer: Installer;
-  readonly mismatches: Pick<Mismatches, 'note'>;
-  /** Whether something is being proven or confirmed for this portal. */
-  isUndecided(memberId: string): Promise<boolean>;
 }
 
 export type Admitted =
@@ -48,11 +41,11 @@ export class Admission {
   }
 
   async admit(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Admitted> {
-    if (await this.#isAnswer(delivery)) return ended({ kind: 'finished', outcome: 'done' });
+    if (await this.#takeAnswer(delivery, signal)) return ended({ kind: 'finished', outcome: 'done' });
     const verification = await this.#verify(delivery, signal);
     const waits = verification.kind === 'portal-unknown' || verification.kind === 'waits';
     // Only one that ran before can be parked; all others are spared the way to Redis.
-    if (!waits && !job.isFirstRun) await this.#deps.parking.leave(placeOf(delivery, job.id));
+    if (!waits && !job.isFirstRun) await this.#deps.parking.lotOf(delivery).leave(placeOf(delivery, job.id));
     switch (verification.kind) {
       case 'verified':
         return verification;
@@ -71,10 +64,11 @@ export class Admission {
     }
   }
 
-  async #isAnswer(delivery: Delivery): Promise<boolean> {
+  /** An answer of a portal to our question whether a new token is its own: true where it was one, and nobody else's event. */
+  async #takeAnswer(delivery: Delivery, signal: AbortSignal): Promise<boolean> {
     const { installation, verifier } = this.#deps;
     if (!installation || delivery.name !== 'ONAPPTEST') return false;
-    return installation.installer.takeAnswer(delivery, verifier.verifiedBefore(delivery).secrets);
+    return installation.installer.takeAnswer(delivery, verifier.secretsOf(delivery), signal);
   }
 
   /** An installation that is proven just now is a known portal's then. */
@@ -120,7 +114,7 @@ export class Admission {
   /** An installation whose proof is under way. */
   async #wait(delivery: Delivery, jobId: string, waits: Waits): Promise<JobResult<unknown>> {
     if (this.#deps.now() > delivery.receivedAtMs + this.#deps.ageMsMax) {
-      await this.#deps.parking.leave(placeOf(delivery, jobId));
+      await this.#deps.parking.lotOf(delivery).leave(placeOf(delivery, jobId));
       return { kind: 'failed', reason: new JobError('PROOF_UNAVAILABLE', waits.reason).message };
     }
     const line = { ...logFields({ delivery, eventId: delivery.eventId }), reason: waits.reason };
@@ -139,7 +133,8 @@ export class Admission {
     jobId: string,
     { isUndecided, untilMs }: { isUndecided: boolean; untilMs?: number },
   ): Promise<JobResult<unknown>> {
-    const { parking, now } = this.#deps;
+    const { now } = this.#deps;
+    const parking = this.#deps.parking.lotOf(delivery);
     const place = placeOf(delivery, jobId);
     const parked = await parking.park({ ...place, isUndecided });
     switch (parked.kind) {

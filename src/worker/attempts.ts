@@ -1,7 +1,7 @@
 import { errorMessage } from '../shared/caught-error.js';
 import type { BitrixEvent } from '../shared/bitrix24/event.js';
 import type { Delivery, Secrets } from '../shared/delivery.js';
-import { JobError } from '../shared/errors.js';
+import { JobError, type JobErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { Lane } from './destination.js';
 import type { Effect } from './effects/effect.js';
@@ -38,6 +38,15 @@ export interface AttemptsDeps {
   readonly now: () => number;
 }
 
+/** Not failures, but turns that have not come yet; none of them uses up an attempt. */
+const WAITS: ReadonlySet<JobErrorCode> = new Set([
+  'REST_BUDGET',
+  'PORTAL_SUSPENDED',
+  'HANDLER_UNAVAILABLE',
+  'HANDLER_INTERRUPTED',
+  'HANDLER_SET_ASIDE',
+]);
+
 /** One attempt at one effect: under its deadline, through its destination, and never beside another one of the same event. */
 export class Attempts {
   readonly #deps: AttemptsDeps;
@@ -69,7 +78,8 @@ export class Attempts {
     if (result.kind === 'done') this.#deps.logger.info({ event: 'effect.done', ...line }, 'done');
     if (result.kind === 'failed') {
       const { code, message } = result.error;
-      this.#deps.logger.info({ event: 'effect.failed', ...line, code, reason: message }, 'failed');
+      const what = WAITS.has(code) ? 'waits' : 'failed';
+      this.#deps.logger.info({ event: `effect.${what}`, ...line, code, reason: message }, what);
     }
     return result;
   }

@@ -21,8 +21,11 @@ import type { Redis } from '../shared/redis.js';
  */
 export interface Claims {
   claim(request: ClaimRequest): Promise<Claim>;
-  /** Notes that an effect is done, if there is one at all; shrinks the memory of the event when nothing is left to do. */
-  settle(eventId: string, effect?: string): Promise<void>;
+  /**
+   * Notes that an effect is done, if there is one at all; shrinks the memory of the event when nothing is left to do, and says
+   * whether that is so since now.
+   */
+  settle(eventId: string, effect?: string): Promise<boolean>;
   /** Notes that an effect goes on in a job of its own, with what that job needs; false where another run has taken over. */
   handOver(eventId: string, fence: number, handed: { effect: string; note: string }): Promise<boolean>;
   /** An effect's own job begins a run. */
@@ -190,7 +193,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
       return readClaim(await CLAIM.run(redis, [keys.event(request.eventId)], args), effects);
     },
     async settle(eventId, effect) {
-      await SETTLE.run(redis, [keys.event(eventId)], [effect ?? '', deps.windowSeconds]);
+      return (await SETTLE.run(redis, [keys.event(eventId)], [effect ?? '', deps.windowSeconds])) === 1;
     },
     async handOver(eventId, fence, handed) {
       return (await HAND_OVER.run(redis, [keys.event(eventId)], [handed.effect, fence, handed.note])) === 1;

@@ -5,6 +5,7 @@ import { readDelivery, type Delivery } from '../shared/delivery.js';
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { PortalStore } from '../shared/portals.js';
+import type { Outcome } from '../shared/queues.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
 import type { Admission, Admitted } from './admission.js';
 import { logFields, type Subject } from './attempts.js';
@@ -35,6 +36,14 @@ interface LoggedRun {
   readonly isFirstRun: boolean;
   readonly durationMs: number;
 }
+
+const TOLD: Readonly<Record<Outcome['outcome'], string>> = {
+  done: 'done',
+  duplicate: 'duplicate',
+  rejected: 'rejected',
+  cancelled: 'cancelled: the app was removed from its portal',
+  retrying: 'retrying: an effect that failed or waits goes on alone',
+};
 
 /** What is done with one delivery: verify, deduplicate, run the effects. */
 export class DeliveryProcessor {
@@ -116,7 +125,7 @@ export class DeliveryProcessor {
       case 'finished':
         // A rejected one was told of where its reason is known.
         if (result.outcome === 'rejected') return undefined;
-        return logger.info({ event: `delivery.${result.outcome}`, ...line }, result.outcome);
+        return logger.info({ event: `delivery.${result.outcome}`, ...line }, TOLD[result.outcome]);
       case 'failed': {
         const { reason } = result;
         return logger.error(

@@ -83,9 +83,7 @@ export class EffectProcessor {
       const attempt = attemptNumber(job);
       const result = await this.#deps.attempts.make(effect, subject, { lane: 'retry', attempt, signal });
       if (result.kind === 'done') {
-        await this.#deps.claims.settle(subject.eventId, effect.name);
-        await effect.afterDone?.(subject.eventId);
-        return await this.#done(job, subject);
+        return await this.#done(job, effect, subject);
       }
       if (result.kind === 'failed') return await this.#afterFailure(job, subject, result.error);
       await this.#deps.claims.endEffect(subject.eventId, effect.name, 'waits');
@@ -99,7 +97,12 @@ export class EffectProcessor {
     }
   }
 
-  async #done(job: Job, { delivery }: Subject): Promise<Result> {
+  async #done(job: Job, effect: Effect, { delivery, eventId }: Subject): Promise<Result> {
+    const isLast = await this.#deps.claims.settle(eventId, effect.name);
+    await effect.afterDone?.(eventId);
+    // The delivery's own job ended when it handed this effect over.
+    if (isLast)
+      this.#deps.logger.info({ event: 'event.done', ...logFields({ delivery, eventId }) }, 'all effects are done');
     const rest = await erasedAfterRemoval(this.#deps.portals, delivery);
     return { kind: 'finished', outcome: 'done', ...(rest && { data: { ...job.data, delivery: rest } }) };
   }

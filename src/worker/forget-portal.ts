@@ -1,5 +1,6 @@
 import type { Delivery } from '../shared/delivery.js';
 import type { DeliveryQueue, EffectJobData, EffectQueue, RejectedJobData, RejectedQueue } from '../shared/queues.js';
+import type { Keys } from '../shared/keys.js';
 import type { Redis } from '../shared/redis.js';
 import type { WorkerBase } from './worker-base.js';
 
@@ -26,7 +27,7 @@ export function createForgetPortal(
     await redis.del(keys.connectors(memberId));
     for (const queue of [deps.deliveryQueue, deps.effectQueue, deps.rejectedQueue]) {
       for (const state of ['completed', 'failed'] as const)
-        await removeEnded(queue, state, { redis, memberId, signal });
+        await removeEnded(queue, state, { redis, keys, memberId, signal });
     }
   };
 }
@@ -40,7 +41,7 @@ type AnyQueue = DeliveryQueue | EffectQueue | RejectedQueue;
 async function removeEnded(
   queue: AnyQueue,
   state: 'completed' | 'failed',
-  { redis, memberId, signal }: { redis: Redis; memberId: string; signal: AbortSignal },
+  { redis, keys, memberId, signal }: { redis: Redis; keys: Keys; memberId: string; signal: AbortSignal },
 ): Promise<void> {
   let cursor = '0';
   do {
@@ -49,8 +50,18 @@ async function removeEnded(
     cursor = next;
     // A scan gives each member and its score.
     const jobs = await Promise.all(found.filter((_, place) => place % 2 === 0).map((jobId) => queue.getJob(jobId)));
-    for (const job of jobs) if (job && memberIdOf(job.data) === memberId) await job.remove();
+    for (const job of jobs) {
+      if (!job || memberIdOf(job.data) !== memberId) continue;
+      await redis.del(...keysOf(keys, job.data));
+      await job.remove();
+    }
   } while (cursor !== '0');
+}
+
+/** What is remembered of its event, and the results of a handler's steps. */
+function keysOf(keys: Keys, data: Delivery | EffectJobData | RejectedJobData): string[] {
+  if ('effect' in data) return [keys.event(data.eventId), keys.once(data.eventId, data.effect)];
+  return [keys.event('delivery' in data ? data.delivery.eventId : data.eventId)];
 }
 
 function memberIdOf(data: Delivery | EffectJobData | RejectedJobData): string {

@@ -34,7 +34,7 @@ export interface ParkedJob {
 
 export interface ParkingDeps {
   readonly redis: Redis;
-  readonly keys: Keys;
+  readonly keys: Pick<Keys, 'parkedOf' | 'parked' | 'parkedInVain'>;
   readonly waitMs: number;
   readonly keepFailedMs: number;
   readonly now: () => number;

@@ -4,7 +4,8 @@ import type { Logger } from '../shared/logger.js';
 import { portalChangedChannel, type PortalStore } from '../shared/portals.js';
 import type { DeliveryQueue, EffectQueue } from '../shared/queues.js';
 import type { Redis } from '../shared/redis.js';
-import type { ParkingLot } from './parking-lot.js';
+import type { RestStack } from '../shared/rest-stack.js';
+import type { ParkingLots } from './parking-lots.js';
 import { promoted } from './promoted.js';
 import type { WaitingForPortal } from './waiting-for-portal.js';
 
@@ -21,9 +22,11 @@ export interface PortalReleasesDeps {
   readonly prefix: string;
   readonly deliveryQueue: DeliveryQueue;
   readonly effectQueue: EffectQueue;
-  readonly parking: Pick<ParkingLot, 'jobsOf'>;
+  readonly parking: Pick<ParkingLots, 'jobsOf'>;
   readonly waiting: Pick<WaitingForPortal, 'jobsOf' | 'leave'>;
-  readonly portals: Pick<PortalStore, 'find'>;
+  readonly portals: Pick<PortalStore, 'find' | 'look'>;
+  /** Each worker keeps renewed tokens on a disk of its own. */
+  readonly rest: Pick<RestStack, 'renewals'> | undefined;
   readonly logger: Logger;
 }
 
@@ -36,13 +39,20 @@ export async function startPortalReleases(deps: PortalReleasesDeps): Promise<Por
   const subscriber = deps.redis.duplicate();
   subscriber.on('error', () => undefined);
   subscriber.on('message', (_channel, memberId) => {
-    Promise.all([releaseParked(deps, memberId), releaseWaiting(deps, memberId)]).catch((error: unknown) => {
-      const reason = errorMessage(error);
-      deps.logger.warn({ event: 'portal.not_released', memberId, reason }, 'what waits for it looks again by itself');
-    });
+    Promise.all([releaseParked(deps, memberId), releaseWaiting(deps, memberId), forgetRemoved(deps, memberId)]).catch(
+      (error: unknown) => {
+        const reason = errorMessage(error);
+        deps.logger.warn({ event: 'portal.not_released', memberId, reason }, 'what waits for it looks again by itself');
+      },
+    );
   });
   await subscriber.subscribe(portalChangedChannel(deps.prefix));
   return { stop: () => subscriber.disconnect() };
+}
+
+async function forgetRemoved({ portals, rest }: PortalReleasesDeps, memberId: string): Promise<void> {
+  const { portal, removal } = await portals.look(memberId);
+  if (!portal && removal) await rest?.renewals.forget(memberId);
 }
 
 async function releaseParked(deps: PortalReleasesDeps, memberId: string): Promise<void> {

@@ -6,6 +6,7 @@ import { unfinishedSecondsOf } from './build-steps.js';
 import { loadHandlers } from './handlers/handler-effects.js';
 import { createOnceStore } from './handlers/once-store.js';
 import { withoutRest } from '../shared/rest-stack.js';
+import { warnUnknownEvents } from './warn-unknown-events.js';
 import type { WorkerBase } from './worker-base.js';
 
 /** The user's own handlers, as effects. */
@@ -20,7 +21,7 @@ export interface RunningHandlers {
 export async function startHandlers(config: Config, base: WorkerBase): Promise<RunningHandlers> {
   if (config.handlersDir === undefined) return { effects: [], events: [], stop: () => Promise.resolve() };
   const once = createOnceStore({ ...base, ttlSeconds: unfinishedSecondsOf(config) });
-  return loadHandlers({
+  const handlers = await loadHandlers({
     ...base,
     dir: config.handlersDir,
     env: environment(),
@@ -30,4 +31,6 @@ export async function startHandlers(config: Config, base: WorkerBase): Promise<R
     once,
     now: Date.now,
   });
+  warnUnknownEvents(base.logger, handlers.events);
+  return handlers;
 }

@@ -17,7 +17,7 @@ const STOP_GRACE_MS = 1000;
 export async function startWorker(config: Config, logger: Logger): Promise<Running> {
   const base = await openWorkerBase(config, logger);
   const handlers = await startHandlers(config, base);
-  await tellHandledEvents(base, handlers.events);
+  if (config.handlersDir !== undefined) await tellHandledEvents(base, handlers.events);
   const effects = [...buildEffects(config, base), ...handlers.effects];
   const releases = await startPortalReleases(base);
   const upkeep = startUpkeep(base);
@@ -25,6 +25,8 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   logger.info({ event: 'worker.started', effects: effects.map((effect) => effect.name) }, 'taking jobs');
 
   return {
+    // For the banner of `npm start`.
+    details: { handlers: handlers.effects.map(({ name }) => name.replace(/^handler-/, '')).join(', ') },
     async stop() {
       await Promise.all(consumers.map((consumer) => consumer.stop(config.effectTimeoutMs + STOP_GRACE_MS)));
       await handlers.stop();

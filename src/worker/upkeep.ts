@@ -16,23 +16,34 @@ export interface UpkeepDeps {
  * connection to Redis is back, renewed tokens that Redis has forgotten are put back.
  */
 export function startUpkeep(deps: UpkeepDeps): { stop(): void } {
-  const restore = (): void => void told(deps, 'tokens.not_restored', async () => deps.rest?.renewals.restore());
+  // It tells of its own failures, and rejects for none of them.
+  const restore = (): void => void deps.rest?.renewals.restore();
   deps.redis.on('ready', restore);
   restore();
-  void told(deps, 'portals.not_resealed', () => resealAll(deps));
+  void resealAll(deps);
   return { stop: () => deps.redis.off('ready', restore) };
 }
 
 async function resealAll({ portals, logger }: UpkeepDeps): Promise<void> {
-  let resealed = 0;
-  for (const memberId of await portals.all()) resealed += (await portals.reseal(memberId)) ? 1 : 0;
-  if (resealed > 0) logger.info({ event: 'portals.resealed', count: resealed }, 'sealed anew with the current key');
+  try {
+    let resealed = 0;
+    for (const memberId of await portals.all()) resealed += (await resealOne({ portals, logger }, memberId)) ? 1 : 0;
+    if (resealed > 0) logger.info({ event: 'portals.resealed', count: resealed }, 'sealed anew with the current key');
+  } catch (error) {
+    logger.warn({ event: 'portals.not_resealed', reason: errorMessage(error) }, 'tried again at the next start');
+  }
 }
 
-async function told({ logger }: UpkeepDeps, event: string, work: () => Promise<unknown>): Promise<void> {
+/** A record that cannot be opened keeps no other from being sealed anew. */
+async function resealOne(
+  { portals, logger }: Pick<UpkeepDeps, 'portals' | 'logger'>,
+  memberId: string,
+): Promise<boolean> {
   try {
-    await work();
+    return await portals.reseal(memberId);
   } catch (error) {
-    logger.warn({ event, reason: errorMessage(error) }, 'tried again at the next start, or when Redis is back');
+    const line = { event: 'portal.not_resealed', memberId, reason: errorMessage(error) };
+    logger.error(line, 'its record stays sealed with an earlier key: look at SECRET_KEY and SECRET_KEY_PREVIOUS');
+    return false;
   }
 }

@@ -24,6 +24,8 @@ export interface Verifier {
   verify(delivery: Delivery): Promise<Verification>;
   /** For a job that was made out of a verified delivery: its token is not looked at again, for it may have been replaced since. */
   verifiedBefore(delivery: Delivery): { readonly delivery: VerifiedDelivery; readonly secrets: Secrets };
+  /** What it carried sealed, whoever sent it. */
+  secretsOf(delivery: Delivery): Secrets;
   /** The removal of the app from its portal, where it came after this delivery. */
   removalAfter(delivery: Delivery): Promise<Removal | undefined>;
 }
@@ -65,6 +67,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     verifiedBefore(delivery) {
       return { delivery: brand(delivery), secrets: openSecrets(deps.sealer, delivery) };
     },
+    secretsOf: (delivery) => openSecrets(deps.sealer, delivery),
     async removalAfter(delivery) {
       if (configured.has(delivery.auth.memberId)) return undefined;
       const { removal } = await deps.portals.look(delivery.auth.memberId);

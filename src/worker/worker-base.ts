@@ -10,9 +10,8 @@ import { buildRest, type RestStack } from '../shared/rest-stack.js';
 import { createSealer, type Sealer } from '../shared/sealer.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
 import { loadSecretKeys } from '../shared/secret-keys.js';
-import type { InstallationParts } from './admission.js';
-import { buildInstallation } from './installation/build-installation.js';
-import { createParkingLot, type ParkingLot } from './parking-lot.js';
+import { buildInstallation, type InstallationParts } from './installation/build-installation.js';
+import { createParkingLots, type ParkingLots } from './parking-lots.js';
 import { createWaitingForPortal, type WaitingForPortal } from './waiting-for-portal.js';
 
 /** What the steps of the worker share: connections, stores, and the way to Bitrix24. */
@@ -27,7 +26,7 @@ export interface WorkerBase {
   readonly rejectedQueue: RejectedQueue;
   readonly portals: PortalStore;
   readonly connectorStates: ConnectorStates;
-  readonly parking: ParkingLot;
+  readonly parking: ParkingLots;
   readonly waiting: WaitingForPortal;
   /** For what goes to addresses of the operator; calls to Bitrix24 have a way of their own. */
   readonly dispatcher: Agent;
@@ -71,10 +70,10 @@ export async function openWorkerBase(config: Config, logger: Logger): Promise<Wo
 function buildWaits(
   config: Config,
   { redis, keys, portals }: { redis: Redis; keys: Keys; portals: PortalStore },
-): { readonly parking: ParkingLot; readonly waiting: WaitingForPortal } {
+): { readonly parking: ParkingLots; readonly waiting: WaitingForPortal } {
   const now = Date.now;
   return {
-    parking: createParkingLot({
+    parking: createParkingLots({
       redis,
       keys,
       waitMs: config.unknownPortalWaitSeconds * 1000,

@@ -75,9 +75,11 @@ describe('a portal that is renamed', () => {
     await confirms(1);
     await portal.rename();
     await portal.send(ADD);
+    await confirms(2);
     await portal.send(ADD);
     await confirms(3);
     expect(confirmed()).toBe(3);
+    expect(portal.redirected).toBe(1);
   });
 });
 
@@ -89,7 +91,7 @@ describe('a portal that is no longer paid for', () => {
     await portal.pay({ expired: true });
     await portal.send(ADD);
     await portal.send(ADD);
-    await app.logs('effect.failed');
+    await app.logs('effect.waits');
     await other?.send(ADD);
     await confirms(1, other);
     expect(confirmed()).toBe(0);
@@ -124,7 +126,7 @@ describe('a portal from which the app is removed', () => {
     // It waits for the portal when the removal comes.
     portal.faults.refusal = 'PORTAL_DELETED';
     await portal.send(ADD);
-    await app.logs('effect.failed');
+    await app.logs('effect.waits');
     await portal.uninstall({ clean: true });
     await app.logs('portal.removed');
     await app.logs('effect.cancelled');

@@ -41,7 +41,7 @@ beforeEach(async () => {
   await portals.save(portalOf(MEMBER_ID));
   await startIngress(redis.url);
   // It fails at once as long as it is not connected.
-  await waitUntil('the ingress reaches Redis', canFindPortals);
+  await waitUntil('Redis is reached', () => parts.portals.find(MEMBER_ID).then(Boolean, () => false));
 });
 
 afterEach(async () => {
@@ -50,10 +50,6 @@ afterEach(async () => {
   await fake.close();
   await redis.close();
 });
-
-function canFindPortals(): Promise<boolean> {
-  return parts.portals.find(MEMBER_ID).then(Boolean, () => false);
-}
 
 function portalOf(memberId: string, changes: Partial<Portal> = {}): Portal {
   const applicationTokens = [{ token: APPLICATION_TOKEN, receivedBeforeMs: null }];
@@ -128,6 +124,7 @@ describe('POST /connector', () => {
 
   it.each([
     [{ STATUS: true, ERROR: false }, 'On'],
+    [{ STATUS: 'Y', ERROR: 'N' }, 'On'],
     [{ STATUS: false, ERROR: true }, 'Bitrix24 reports an error'],
   ])('tells %j as %j', async (result, told) => {
     fake.replies.set('imconnector.status', { result });
@@ -164,14 +161,20 @@ describe('POST /connector', () => {
   it.each([{ ADMIN: false }, { ADMIN: 'true' }, {}, null])(
     'shows nothing to one whose profile is %j',
     async (profile) => {
-      fake.replies.set('profile', { result: { ID: '7' } });
-      if (profile) fake.replies.set('profile', { result: profile });
+      fake.replies.set('profile', { result: profile ?? { ID: '7' } });
       const { status, html } = await open();
       expect(status).toBe(403);
       expect(html).not.toContain('ticket');
       expect(methods()).toEqual(['profile']);
     },
   );
+
+  it('refuses in JSON where that is asked for', async () => {
+    const body = new URLSearchParams(fieldsWith({ APPLICATION_TOKEN: 'forged' }));
+    const headers = { accept: 'application/json' };
+    const refused = await fetch(new URL('/connector', bench.url), { method: 'POST', body, headers });
+    expect([refused.status, await refused.json()]).toEqual([403, { error: 'not_recognised' }]);
+  });
 
   it.each<[string, Record<string, string>]>([
     ['member_id', { member_id: HOSTILE }],

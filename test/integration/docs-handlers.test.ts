@@ -68,6 +68,33 @@ describe('the steps of docs/handlers.md', () => {
   });
 });
 
+describe('the handler in README.md', () => {
+  it('delivers a message and confirms it', async () => {
+    const code = new PageBlocks('README.md').all.find(({ language }) => language === 'js')?.code ?? '';
+    const worker = await startWith('readme', { 'handlers/greeting.js': code });
+    const id = await bench.say('Good evening');
+    await bench.confirmed(id);
+    expect(bench.delivered('Good evening')).toHaveLength(1);
+    await bench.end(worker);
+  });
+});
+
+describe('a folder of handlers, as docs/handlers.md says', () => {
+  it('ends the worker with 78 where a module is at fault', async () => {
+    const started = startWith('broken', { 'handlers/broken.js': 'export default {' });
+    await expect(started).rejects.toThrow(/ended with 78:[^]*broken\.js, line 1/);
+  });
+
+  it('is loaded with a misspelt event, which is told as handler.event_unknown', async () => {
+    const events = ['ONIMCONNECTORMESAGEADD', 'ONAPPTEST', 'ONCRMDEALADD', 'ONAPPINSTALL'];
+    const code = `export default { name: 'x', events: ${JSON.stringify(events)}, run() {} };`;
+    const worker = await startWith('misspelt', { 'handlers/misspelt.js': code });
+    const told = worker.logged('handler.event_unknown').map(({ eventName }) => eventName);
+    expect(told).toEqual(['ONIMCONNECTORMESAGEADD']);
+    await bench.end(worker);
+  });
+});
+
 describe('the connector of docs/handlers.md', () => {
   let worker: SystemProcess;
 
@@ -120,10 +147,13 @@ describe('the connector of docs/handlers.md', () => {
     const before = bench.simulator.messenger.messages.size;
     const elsewhere = { ...bench.messages(bench.nextMessageId(), { text: 'to nobody' }), LINE: 2 };
     await portal.send('ONIMCONNECTORMESSAGEADD', { ...elsewhere, CONNECTOR: 'another_one' });
-    await portal.send('ONIMCONNECTORSTATUSDELETE', { connector: CONNECTOR, line: 2 });
-    await waitUntil('it is known to be off', async () => (await bench.shared.redis.exists(connectorsKey())) === 1);
-    await portal.send('ONIMCONNECTORMESSAGEADD', elsewhere);
-    await waitUntil('it says so', () => logOf(worker).some(({ msg }) => msg === 'left out: the connector is off'));
+    await said('left out: not my connector');
+    // In one second, of which the deletion counts: a message of a later one says that the connector is on again.
+    const sameSecond = { ts: Math.floor(Date.now() / 1000) };
+    await portal.send('ONIMCONNECTORSTATUSDELETE', { connector: CONNECTOR, line: 2 }, sameSecond);
+    await waitUntil('it is known to be off', async () => (await stateOf(`${CONNECTOR}|2`))?.endsWith(' off') === true);
+    await portal.send('ONIMCONNECTORMESSAGEADD', elsewhere, sameSecond);
+    await said('left out: the connector is off');
     await portal.send('ONIMCONNECTORLINEDELETE', 2);
     const { forgottenLines, messages } = bench.simulator.messenger;
     await waitUntil('both events have been heeded', () => forgottenLines.length === 2);
@@ -131,19 +161,34 @@ describe('the connector of docs/handlers.md', () => {
     expect(messages.size).toBe(before);
   });
 
-  function connectorsKey(): string {
-    return bench.shared.keys.connectors(bench.portal.memberId);
+  function stateOf(field: string): Promise<string | null> {
+    return bench.shared.redis.hget(bench.shared.keys.connectors(bench.portal.memberId), field);
   }
 
-  it('brings in what a customer writes once, as the program on the page posts it', async () => {
-    await writeFiles(bench.dir, { 'send-message.js': page.lastOf('send-message.js') });
-    const more = { APP_URL: bench.url, INCOMING_SECRET: bench.incomingSecret, MEMBER_ID: bench.portal.memberId };
-    const args = [join(bench.dir, 'send-message.js'), 'msg-1', 'Hello'];
-    const post = () => run(process.execPath, args, { env: { ...process.env, ...more } });
-    for (const { stdout } of [await post(), await post()]) expect(stdout).toMatch(/^200 {"status":"accepted"/);
+  function said(text: string): Promise<void> {
+    return waitUntil(`it says "${text}"`, () => logOf(worker).some(({ msg }) => msg === text));
+  }
+
+  it('brings in what a customer writes once, as the commands and the program on the page post it', async () => {
+    const { url, port } = { url: `${bench.url}/events`, port: Number(new URL(bench.simulator.url).port) };
+    const settings = JSON.stringify({ url, port, incomingSecret: bench.incomingSecret });
+    const files = { 'send-message.js': page.lastOf('send-message.js'), 'data/simulator.json': settings };
+    const cwd = await writeFiles(bench.dir, files);
+    const commands = page.all.find(({ language, code }) => language === 'sh' && code.includes('send-message.js'))?.code;
+    bench.switchLine(false);
+    const send = "node send-message.js msg-1 'Hello'\n";
+    expect(commands?.endsWith(`\n${send}`)).toBe(true);
+    const { stdout } = await run('sh', ['-ec', `${commands}${send}`], { cwd });
+    expect(stdout).toMatch(/^(200 {"status":"accepted".*\n){2}$/);
     await write('chat-8');
     await waitUntil('both are in the portal', () => chats().length >= 2);
     expect(chats()).toEqual(['chat-7', 'chat-8']);
+  });
+
+  it('names the variable that the program on the page lacks', async () => {
+    const env = { ...process.env, APP_URL: bench.url, INCOMING_SECRET: bench.incomingSecret };
+    const sent = run(process.execPath, ['send-message.js', 'msg-1', 'Hello'], { cwd: bench.dir, env });
+    await expect(sent).rejects.toMatchObject({ stderr: expect.stringContaining('Error: MEMBER_ID is not set') });
   });
 
   it('leaves a message that Bitrix24 refuses to a person, who may retry it', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createHandledEvents, type HandledEvents } from '../../src/shared/handled-events.js';
 import { useSharedRedis, type SharedRedisUse } from '../support/shared-redis.js';
+import { WorkerBench } from '../support/worker-bench.js';
 
 let shared: SharedRedisUse;
 let handled: HandledEvents;
@@ -31,5 +32,17 @@ describe('HandledEvents', () => {
     expect(await handled.replace(['ONCRMLEADADD', 'ONCRMDEALADD'])).toBe(false);
     // A key that was written anew has lost its time to live.
     expect(await shared.redis.ttl(shared.keys.handledEvents)).toBeGreaterThan(0);
+  });
+
+  it('stay as they are where a worker without handlers starts', async () => {
+    const bench = await WorkerBench.open();
+    try {
+      const told = createHandledEvents(bench.shared);
+      await told.replace(['ONCRMDEALADD']);
+      await bench.start();
+      expect(await told.all()).toEqual(['ONCRMDEALADD']);
+    } finally {
+      await bench.close();
+    }
   });
 });

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { EXIT_CONFIG } from '../../src/shared/process-lifecycle.js';
+import type { StartError } from '../../src/shared/start-error.js';
 import { HandlerBench } from '../support/handler-bench.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -15,9 +17,15 @@ afterEach(() => bench.close());
 const runsTypeScript = Boolean(Reflect.get(process.features, 'typescript'));
 
 async function faultOfStart(more: Parameters<HandlerBench['start']>[0] = {}): Promise<string> {
+  return (await errorOfStart(more)).message;
+}
+
+async function errorOfStart(
+  more: Parameters<HandlerBench['start']>[0] = {},
+): Promise<{ readonly message: string; readonly exitCode?: number }> {
   return bench.start(more).then(
-    () => 'none',
-    (error: unknown) => (error as Error).message,
+    () => ({ message: 'none' }),
+    (error: unknown) => error as StartError,
   );
 }
 
@@ -79,6 +87,28 @@ describe('the modules of HANDLERS_DIR', () => {
     expect(await faultOfStart({ loadTimeoutMs: 1000 })).toMatch(
       /exits\.mjs: cannot be loaded: it takes longer than 1 s/,
     );
+  });
+
+  it('name the line and the column of a fault of syntax, also in a part that is imported', async () => {
+    await bench.writeModule('own.mjs', 'export default {\n  name: "x",, };\n');
+    await bench.writeModule('named.mjs', `\nimport { nothing } from 'node:fs';\n`);
+    await bench.writeModule('common.js', 'module.exports = ;\n');
+    await bench.writeModule('without-type.js', 'export const a = 5;\nexport default {,};\n');
+    const message = await faultOfStart();
+    expect(message).toMatch(/own\.mjs: .*Unexpected token ',' \(own\.mjs, line 2, column 13\)/);
+    expect(message).toMatch(/named\.mjs: .*named 'nothing' \(named\.mjs, line 2, column 10\)/);
+    expect(message).toMatch(/common\.js: .*\(common\.js, line 1, column 18\)/);
+    expect(message).toMatch(/without-type\.js: .*\(without-type\.js, line 2, column 17\)/);
+    for (const file of ['own.mjs', 'named.mjs', 'common.js', 'without-type.js'])
+      await bench.writeModule(file, `import './_part.mjs';`);
+    await bench.writeModule('_part.mjs', '\n\n}{');
+    expect(await faultOfStart()).toMatch(/own\.mjs: .*Unexpected token '}' \(_part\.mjs, line 3, column 1\)/);
+  });
+
+  it('end the worker as a wrong variable does where they are at fault, and not where another start may go well', async () => {
+    expect(await errorOfStart()).toMatchObject({ exitCode: EXIT_CONFIG });
+    await bench.writeModule('slow.mjs', `await new Promise(() => setInterval(() => 0, 1000));`);
+    expect(await errorOfStart({ loadTimeoutMs: 300 })).toMatchObject({ exitCode: 1 });
   });
 
   it('stop the start where the folder is missing or empty', async () => {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { JobError, type JobErrorCode } from '../../src/shared/errors.js';
 import { HandlerBench } from '../support/handler-bench.js';
 
-const SEND = `ctx.once('send', () => ctx.b24.call('imconnector.send.messages', { text: 'hi' }), { atMostOnce: true })`;
+const SEND = `ctx.once('send', () => ctx.b24.call('imconnector.send.messages', { text: 'hi' }), { atMostOnce: 'one-call' })`;
 
 let bench: HandlerBench;
 
@@ -21,6 +21,14 @@ async function notes(): Promise<readonly string[]> {
 function failWith(code: JobErrorCode): void {
   bench.answer = () => {
     throw new JobError(code);
+  };
+}
+
+function refuseOne(): void {
+  bench.answer = (method) => {
+    if (method === 'slow') return new Promise(() => undefined);
+    if (method === 'refused') throw new JobError('REST_BUDGET');
+    return true;
   };
 }
 
@@ -134,18 +142,45 @@ describe('once, at most once', () => {
     },
   );
 
-  it('does not take back a step of which an earlier call went well', async () => {
-    await bench.writeHandler(
-      'sender',
-      `await ctx.once('s', async () => { await ctx.b24.call('first'); await ctx.b24.call('second'); }, { atMostOnce: true });`,
-    );
-    bench.answer = (method) => {
-      if (method === 'second') throw new JobError('REST_BUDGET');
-      return true;
+  it('calls again where it is certain that nothing was sent', async () => {
+    await bench.writeHandler('sender', `await ${SEND}`);
+    bench.answer = () => {
+      throw new JobError('REST_UNREACHABLE', undefined, { isSent: false });
     };
     await bench.start();
-    await bench.failureOf('sender', { eventId: 'e1' });
+    expect(await bench.failureOf('sender', { eventId: 'e1' })).toMatchObject({ code: 'REST_UNREACHABLE' });
+    bench.answer = () => 'sent';
+    await bench.run('sender', { eventId: 'e1' });
+    expect(bench.calls).toHaveLength(2);
+  });
+
+  it.each([
+    ['has also acted elsewhere', `note('posted'); await ctx.b24.call('refused');`],
+    ['has another call on its way', `await Promise.all([ctx.b24.call('slow'), ctx.b24.call('refused')]);`],
+    [
+      'holds a step that did',
+      `await ctx.once('in', async () => { await ctx.b24.call('a'); await ctx.b24.call('refused'); });`,
+    ],
+  ])('does not take back a step that %s, whatever a call of it proves', async (_what, step) => {
+    await bench.writeHandler('sender', `await ctx.once('s', async () => { ${step} }, { atMostOnce: true });`);
+    refuseOne();
+    await bench.start();
+    expect(await bench.failureOf('sender', { eventId: 'e1' })).toMatchObject({ code: 'REST_BUDGET' });
     expect(await bench.failureOf('sender', { eventId: 'e1' })).toMatchObject({ code: 'ONCE_UNKNOWN' });
+  });
+
+  it.each([
+    ['a second call', `await ctx.b24.call('a'); await ctx.b24.call('refused');`, 1],
+    ['a call beside it', `await Promise.all([ctx.b24.call('slow'), ctx.b24.call('refused')]);`, 1],
+    ['another step', `await ctx.once('in', () => ctx.b24.call('refused'));`, 0],
+    ['a try after its refusal', `await ctx.b24.call('refused').catch(() => ctx.b24.call('refused'));`, 1],
+  ])('refuses %s where the step says that it holds one call, and leaves it begun', async (_what, step, count) => {
+    await bench.writeHandler('sender', `await ctx.once('s', async () => { ${step} }, { atMostOnce: 'one-call' });`);
+    refuseOne();
+    await bench.start();
+    expect((await bench.failureOf('sender', { eventId: 'e1' })).message).toContain('holds one REST call');
+    expect(await bench.failureOf('sender', { eventId: 'e1' })).toMatchObject({ code: 'ONCE_UNKNOWN' });
+    expect(bench.calls).toHaveLength(count);
   });
 
   it('notes the end of a step that ends just after the deadline', async () => {

@@ -175,6 +175,16 @@ describe('POST /install', () => {
     },
   );
 
+  it('takes thirty a minute from one address, and nothing of what comes beyond', async () => {
+    const url = (await startIngress()) + QUERY;
+    const answers = await Promise.all(Array.from({ length: 32 }, () => postForPage(url, FIELDS)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(30);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(2);
+    const kept = await bench.journalled();
+    expect(kept).toHaveLength(30);
+    expect(kept.every(({ source }) => source === 'page')).toBe(true);
+  });
+
   it('answers 503 as a page, and when to try again, where it cannot be kept', async () => {
     const journals = { append: () => Promise.reject(new StorageError('the disk is full')) };
     const { status, html, headers } = await postForPage((await startIngress(APP, { journals })) + QUERY, FIELDS);

@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { JsonValue } from '../../src/shared/bitrix24/event.js';
 import type { RestCall } from '../../src/shared/bitrix24/rest/rest-transport.js';
 import type { Delivery, Secrets } from '../../src/shared/delivery.js';
 import { JobError } from '../../src/shared/errors.js';
@@ -28,14 +29,14 @@ const FACTS = {
 let nowMs: number;
 let proof: Proof;
 let calls: RestCall[];
-let answers: Record<string, () => Promise<null>>;
+let answers: Record<string, () => Promise<JsonValue>>;
 let lookedAgain: string[];
 
 beforeEach(() => {
   nowMs = 1_000_000;
   proof = { kind: 'proven', facts: FACTS };
   calls = [];
-  answers = {};
+  answers = { 'event.get': async () => [listener('https://app.example.com/events')] };
   lookedAgain = [];
 });
 
@@ -58,6 +59,10 @@ function installerWith(changes: Partial<InstallerDeps> = {}): PortalInstaller {
   });
 }
 
+function listener(handler: string): JsonValue {
+  return { event: 'ONAPPTEST', handler, auth_type: '0', offline: 0 };
+}
+
 function claimOf(memberId: string, applicationToken = 'new-token'): InstallationClaim {
   return {
     memberId,
@@ -66,6 +71,8 @@ function claimOf(memberId: string, applicationToken = 'new-token'): Installation
     refreshToken: 'refresh',
     serverEndpoint: null,
     receivedAtMs: nowMs,
+    ts: Math.floor(nowMs / 1000),
+    source: 'event',
   };
 }
 
@@ -139,11 +146,12 @@ describe('a new token of a known portal', () => {
     expect(await installer.settle(installDelivery('a'), claimOf('confirmed'), signal)).toMatchObject({ kind: 'waits' });
     expect(calls.map(({ method, params }) => [method, params['handler']])).toEqual([
       ['event.bind', 'https://app.example.com/events'],
+      ['event.get', undefined],
       ['event.test', undefined],
     ]);
     nowMs += 1000;
     const { delivery, secrets } = answerOf('confirmed', nonceAsked(), 'new-token');
-    expect(await installer.takeAnswer(delivery, secrets)).toBe(true);
+    expect(await installer.takeAnswer(delivery, secrets, signal)).toBe(true);
     expect(await tokensOf('confirmed')).toEqual([
       { token: 'new-token', receivedBeforeMs: null },
       { token: 'old-token', receivedBeforeMs: nowMs },
@@ -156,8 +164,29 @@ describe('a new token of a known portal', () => {
     const installer = installerWith();
     await installer.settle(installDelivery('a'), claimOf('disproved'), signal);
     const { delivery, secrets } = answerOf('disproved', nonceAsked(), 'old-token');
-    expect(await installer.takeAnswer(delivery, secrets)).toBe(true);
+    expect(await installer.takeAnswer(delivery, secrets, signal)).toBe(true);
     expect(await tokensOf('disproved')).toEqual([{ token: 'old-token', receivedBeforeMs: null }]);
+  });
+
+  it.each([
+    ['others would hear the nonce', [listener('https://app.example.com/events'), listener('https://evil.example/')]],
+    ['we would not hear it', []],
+  ])('is refused where %s, and nobody is asked', async (_name, listeners) => {
+    await knownPortal('overheard');
+    answers['event.get'] = async () => listeners;
+    const settled = await installerWith().settle(installDelivery('a'), claimOf('overheard'), signal);
+    expect(settled).toMatchObject({ kind: 'refused', reason: expect.stringContaining('ONAPPTEST') });
+    expect(nonceAsked()).toBeUndefined();
+  });
+
+  it('does not count where others listened by the time of the answer', async () => {
+    await knownPortal('overheard-later');
+    const installer = installerWith();
+    await installer.settle(installDelivery('a'), claimOf('overheard-later'), signal);
+    answers['event.get'] = async () => [listener('https://evil.example/')];
+    const { delivery, secrets } = answerOf('overheard-later', nonceAsked(), 'new-token');
+    expect(await installer.takeAnswer(delivery, secrets, signal)).toBe(true);
+    expect(await tokensOf('overheard-later')).toEqual([{ token: 'old-token', receivedBeforeMs: null }]);
   });
 
   it('does not count by an answer with another nonce, or one that comes too late', async () => {
@@ -165,10 +194,10 @@ describe('a new token of a known portal', () => {
     const installer = installerWith();
     await installer.settle(installDelivery('a'), claimOf('guessed'), signal);
     const guess = answerOf('guessed', 'a-guess', 'new-token');
-    expect(await installer.takeAnswer(guess.delivery, guess.secrets)).toBe(false);
+    expect(await installer.takeAnswer(guess.delivery, guess.secrets, signal)).toBe(false);
     nowMs += 60_000;
     const late = answerOf('guessed', nonceAsked(), 'new-token');
-    expect(await installer.takeAnswer(late.delivery, late.secrets)).toBe(false);
+    expect(await installer.takeAnswer(late.delivery, late.secrets, signal)).toBe(false);
     const end = await installer.settle(installDelivery('a'), claimOf('guessed'), signal);
     expect(end).toEqual({ kind: 'refused', reason: 'the portal did not confirm its new token' });
     expect(await tokensOf('guessed')).toEqual([{ token: 'old-token', receivedBeforeMs: null }]);
@@ -202,23 +231,23 @@ describe('a new token of a known portal', () => {
 describe('OAuth tokens of an installation whose application token is known', () => {
   it('are kept after the proof, and the application tokens stay as they are', async () => {
     await knownPortal('renewed');
-    await installerWith().renewTokens(claimOf('renewed', 'a-token-of-before'), signal);
+    await installerWith().storeTokens(claimOf('renewed', 'a-token-of-before'), signal);
     const portal = await portals.find('renewed');
     expect(portal?.oauth).toMatchObject({ accessToken: 'access', generation: nowMs });
     expect(portal?.applicationTokens).toEqual([{ token: 'old-token', receivedBeforeMs: null }]);
   });
 
   it('are not replaced by those of an earlier installation', async () => {
-    await installerWith().renewTokens({ ...claimOf('ordered'), receivedAtMs: 2000 }, signal);
-    await installerWith().renewTokens({ ...claimOf('ordered'), accessToken: 'earlier', receivedAtMs: 1000 }, signal);
+    await installerWith().storeTokens({ ...claimOf('ordered'), receivedAtMs: 2000 }, signal);
+    await installerWith().storeTokens({ ...claimOf('ordered'), accessToken: 'earlier', receivedAtMs: 1000 }, signal);
     expect((await portals.find('ordered'))?.oauth?.accessToken).toBe('access');
   });
 
   it('are refused with a code of the table', async () => {
     proof = { kind: 'refused', reason: 'not ours' };
-    await expect(installerWith().renewTokens(claimOf('refused'), signal)).rejects.toThrow(/^PROOF_REFUSED: .*not ours/);
+    await expect(installerWith().storeTokens(claimOf('refused'), signal)).rejects.toThrow(/^PROOF_REFUSED: .*not ours/);
     proof = { kind: 'unavailable', reason: 'down', retryAfterMs: 700 };
-    await expect(installerWith().renewTokens(claimOf('refused'), signal)).rejects.toMatchObject({ retryAfterMs: 700 });
+    await expect(installerWith().storeTokens(claimOf('refused'), signal)).rejects.toMatchObject({ retryAfterMs: 700 });
   });
 });
 
@@ -235,9 +264,20 @@ describe('two confirmations begun at the same moment', () => {
 describe('proofs', () => {
   it('are limited for each portal, and one that posts too many does not use up those of others', async () => {
     const limits = createProofLimits(shared);
-    for (let proofs = 0; proofs < PROOFS_PER_PORTAL; proofs += 1) expect(await limits.take('busy')).toBe(0);
-    expect(await limits.take('busy')).toBeGreaterThan(0);
-    expect(await limits.take('another')).toBe(0);
-    expect(await shared.redis.get(shared.keys.proofsInAll)).toBe(String(PROOFS_PER_PORTAL + 1));
+    for (let proofs = 0; proofs < PROOFS_PER_PORTAL; proofs += 1)
+      expect(await limits.take({ memberId: 'busy', source: 'event' })).toBe(0);
+    expect(await limits.take({ memberId: 'busy', source: 'event' })).toBeGreaterThan(0);
+    expect(await limits.take({ memberId: 'another', source: 'event' })).toBe(0);
+    expect(await limits.take({ memberId: 'busy', source: 'page' })).toBe(0);
+    expect(await shared.redis.get(shared.keys.proofsInAll)).toBe(String(PROOFS_PER_PORTAL + 2));
+  });
+
+  it('that come too many are spread over as many windows as they fill', async () => {
+    const limits = createProofLimits({ ...shared, random: () => 0.5 });
+    const takes = Array.from({ length: PROOFS_PER_PORTAL * 5 }, () =>
+      limits.take({ memberId: 'flood', source: 'page' }),
+    );
+    const longest = Math.max(...(await Promise.all(takes)));
+    expect(longest).toBeGreaterThan(110_000);
   });
 });

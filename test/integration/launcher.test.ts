@@ -200,6 +200,15 @@ test('shows the port that the ingress got where API_PORT leaves it open', async 
   expect(launcher.output()).toContain("'http://127.0.0.1:40404/events'");
 });
 
+test('shows the folder of the handlers and their names, or that there are none', async () => {
+  const some = await startWhole({ STUB_HANDLERS: 'messenger, shop', HANDLERS_DIR: 'mine' });
+  expect(some.output()).toContain(`  handlers  ${resolve('mine')}  (messenger, shop)`);
+  await some.kill('SIGTERM');
+
+  const none = await startWhole({ STUB_HANDLERS: '', APPLICATION_TOKENS: 'portal-of-mine=token-of-mine' });
+  expect(none.output()).toContain('  handlers  none, HANDLERS_DIR is unset');
+});
+
 test('a portal of the user: its token is not shown, and the command has a place for it', async () => {
   const launcher = await startWhole({ APPLICATION_TOKENS: 'portal-of-mine=token-of-mine' });
 

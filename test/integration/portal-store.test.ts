@@ -36,6 +36,42 @@ describe('the record of a portal', () => {
     await expect(portals.find('moved-to')).rejects.toThrow('cannot be opened: broken');
   });
 
+  it.each([
+    ['of the release before', { v: 1 }],
+    ['of a later release', { v: 3 }],
+    ['with a field more', { later: true }],
+    ['with a field less', { paymentTs: undefined }],
+  ])('%s is not read, and the error names the portal', async (_what, change) => {
+    await redis.del(keys.portal('other-release'));
+    await portals.save(portalOf('other-release'));
+    const record = JSON.parse((await redis.get(keys.portal('other-release'))) ?? '');
+    await redis.set(keys.portal('other-release'), JSON.stringify({ ...record, ...change }));
+    const told = 'the record of portal other-release was written by another release';
+    await expect(portals.look('other-release')).rejects.toThrow(told);
+    await expect(portals.reseal('other-release')).rejects.toThrow(told);
+    await redis.set(keys.portal('other-release'), 'null');
+    await expect(portals.find('other-release')).rejects.toThrow(told);
+  });
+
+  it('is not written where no release could read it', async () => {
+    const portal = portalOf('unreadable');
+    await expect(portals.save({ ...portal, installedTs: NaN })).rejects.toThrow('installedTs');
+    await expect(portals.save(Object.assign(portal, { another: 1 }))).rejects.toThrow('another');
+    expect(await portals.find('unreadable')).toBeUndefined();
+  });
+
+  it('whose sealed part is of another release is not read', async () => {
+    const seal = createSealer({ current: OLD, previous: [] }).seal(
+      JSON.stringify({ applicationTokens: ['application-token'], oauth: OAUTH }),
+      JSON.stringify(['portal', 'other-seal']),
+    );
+    await portals.save(portalOf('other-seal'));
+    const record = JSON.parse((await redis.get(keys.portal('other-seal'))) ?? '');
+    await redis.set(keys.portal('other-seal'), JSON.stringify({ ...record, seal }));
+    const told = 'the sealed part of the record of portal other-seal was written by another release';
+    await expect(portals.find('other-seal')).rejects.toThrow(told);
+  });
+
   it('keeps every one of many changes made at the same time', async () => {
     await portals.save(portalOf('contended'));
     const change = (portal: Portal | undefined): Portal | undefined =>
@@ -67,6 +103,12 @@ describe('a removal', () => {
     expect(await portals.look('removed')).toEqual({ portal: undefined, removal });
     expect((await redis.keys(`${prefix}*`)).filter((key) => key.includes(':removed'))).toEqual([]);
     expect(await portals.all()).not.toContain('removed');
+  });
+
+  it('of another release is not read, and the error names the portal', async () => {
+    await redis.set(keys.portalRemoved('other-removal'), JSON.stringify({ ...removal, isClean: undefined }));
+    const told = 'the removal of portal other-removal was written by another release';
+    await expect(portals.look('other-removal')).rejects.toThrow(told);
   });
 
   it('does not undo an installation that came after it', async () => {

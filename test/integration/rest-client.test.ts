@@ -37,6 +37,16 @@ describe('a call', () => {
     expect(last).toMatchObject({ path: '/rest/imconnector.status', body: { LINE: 1, auth: 'own' } });
   });
 
+  it('says of itself that nothing was sent, where that is certain', async () => {
+    const oauth = { accessToken: 'a', refreshToken: 'refresh-unsent', userId: 1, generation: 1 };
+    const { memberId } = await world.install({ oauth });
+    error(401, 'expired_token');
+    const failure = { code: 'REST_UNAVAILABLE', isSent: false };
+    await expect(one.calls(memberId).call('profile')).rejects.toMatchObject(failure);
+    error(500, 'ERROR_UNEXPECTED_ANSWER');
+    await expect(one.calls(memberId).call('profile')).rejects.toMatchObject({ isSent: undefined });
+  });
+
   it('needs a portal with tokens, at an address that may be called', async () => {
     const notInstalled = { code: 'PORTAL_NOT_INSTALLED' };
     await expect(one.calls('nobody').call('profile')).rejects.toMatchObject(notInstalled);
@@ -157,6 +167,11 @@ describe('a portal that cannot be called', () => {
     expect(world.portal.requests).toHaveLength(before);
   });
 
+  /** How often the log says that it can be called again. */
+  function resumptionsOf(memberId: string): number {
+    return one.lines.filter((line) => line['event'] === 'portal.resumed' && line['memberId'] === memberId).length;
+  }
+
   async function suspended(reason: Suspension['reason'], probeAtMs: number | null): Promise<Portal> {
     return world.install({ suspension: { reason, sinceMs: 5000, probeAtMs } });
   }
@@ -176,6 +191,7 @@ describe('a portal that cannot be called', () => {
     expect(world.portal.requests).toHaveLength(before + 1);
     expect((await one.portals.find(memberId))?.suspension).toBeNull();
     expect(await one.calls(memberId).call('profile')).toBe('done');
+    expect(resumptionsOf(memberId)).toBe(1);
   });
 
   it('stays suspended when the look fails, since the same time', async () => {
@@ -184,6 +200,20 @@ describe('a portal that cannot be called', () => {
     await expect(one.calls(memberId).call('profile')).rejects.toMatchObject({ code: 'PORTAL_SUSPENDED' });
     const suspension = { reason: 'payment', sinceMs: 5000, probeAtMs: nowMs + HOUR_MS };
     expect((await one.portals.find(memberId))?.suspension).toEqual(suspension);
+  });
+
+  it('stays suspended where it was suspended anew, with other tokens, while the look was under way', async () => {
+    const portal = await suspended('payment', nowMs);
+    const { memberId } = portal;
+    const oauth = { accessToken: 'access-2', refreshToken: 'refresh-2', userId: 1, generation: 2 };
+    const suspension: Suspension = { reason: 'reauthorize', sinceMs: 6000, probeAtMs: null };
+    world.portal.answer = async () => {
+      await one.portals.save({ ...portal, oauth, suspension });
+      return { body: { result: 'done' } };
+    };
+    expect(await one.calls(memberId).call('profile')).toBe('done');
+    expect((await one.portals.find(memberId))?.suspension).toEqual(suspension);
+    expect(resumptionsOf(memberId)).toBe(0);
   });
 
   it('is never called while only an installation helps', async () => {

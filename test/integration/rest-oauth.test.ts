@@ -56,8 +56,13 @@ describe('whose an access token is', () => {
   });
 
   it('tells an app that is not installed, and what is missing, from the rest', async () => {
-    const info = await appInfo({ body: { result: { client_id: 'local.1', install: { member_id: 'm1' } } } });
-    expect(info).toMatchObject({ kind: 'valid', isInstalled: false, userId: null, clientEndpoint: null });
+    const answerWith = (more: object) => ({
+      body: { result: { client_id: 'local.1', install: { member_id: 'm1', ...more } } },
+    });
+    const bare = { kind: 'valid', userId: null, clientEndpoint: null };
+    expect(await appInfo(answerWith({ installed: false }))).toMatchObject({ ...bare, isInstalled: false });
+    // Where nothing is said of it, the token is proof enough that the app is there.
+    expect(await appInfo(answerWith({}))).toMatchObject({ ...bare, isInstalled: true });
   });
 
   it.each([
@@ -67,6 +72,9 @@ describe('whose an access token is', () => {
     [200, 'wrong_client', 'invalid'],
     [200, 'PAYMENT_REQUIRED', 'unavailable'],
     [503, 'QUERY_LIMIT_EXCEEDED', 'unavailable'],
+    [400, 'OPERATION_TIME_LIMIT', 'unavailable'],
+    [400, 'overload_limit', 'unavailable'],
+    [429, 'ANYTHING', 'unavailable'],
     [500, 'ANYTHING', 'unavailable'],
   ])('is not told: %i %s is %s', async (status, error, kind) => {
     expect(await appInfo({ status, body: { error } })).toEqual({ kind, code: error });

@@ -3,7 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findFreePort } from '../../src/cli/free-port.js';
-import { simulate, simulateCommand, type SimulateOptions } from '../../src/cli/simulate.js';
+import { simulate } from '../../src/cli/simulate.js';
+import type { SimulateOptions } from '../../src/cli/simulate/simulate-options.js';
+import { NodeProcess } from '../support/node-process.js';
 import { startStubApp, type AppRequest, type StubApp } from '../support/stub-app.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -19,6 +21,7 @@ const OPTIONS: SimulateOptions = {
   seed: 1,
   timeoutSeconds: 20,
 };
+const INCOMING_SECRET = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;
 const CREDENTIALS = { B24_CLIENT_ID: 'local.test', B24_CLIENT_SECRET: 'a-secret-of-the-app' };
 
 let app: StubApp;
@@ -48,11 +51,11 @@ function run(options: Partial<SimulateOptions> = {}, env: NodeJS.ProcessEnv = CR
 }
 
 async function writeSettings(settings: Readonly<Record<string, unknown>>): Promise<void> {
-  await writeFile(join(dataDir, 'simulator.json'), JSON.stringify(settings));
+  await writeFile(join(dataDir, 'simulator.json'), JSON.stringify({ incomingSecret: INCOMING_SECRET, ...settings }));
 }
 
 /** Does what an app does: proves the installation, binds a handler, and answers each message, or not. */
-function actAsApp(answersTo: (request: AppRequest) => number): void {
+function actAsApp(answersTo: (request: AppRequest) => number, lateMs?: number): void {
   app.answer = async (request) => {
     const auth = Object(request.form['auth']) as Record<string, string>;
     const { server_endpoint: server, client_endpoint: client, access_token: accessToken = '' } = auth;
@@ -67,13 +70,12 @@ function actAsApp(answersTo: (request: AppRequest) => number): void {
       chat,
       message: { id: ['ext-1'] },
     }));
-    for (let time = 0; time < times; time += 1)
-      await callPortal(`${client}imconnector.send.status.delivery`, {
-        CONNECTOR,
-        LINE,
-        MESSAGES: confirmed,
-        auth: accessToken,
-      });
+    const confirm = async (): Promise<void> => {
+      const params = { CONNECTOR, LINE, MESSAGES: confirmed, auth: accessToken };
+      for (let time = 0; time < times; time += 1) await callPortal(`${client}imconnector.send.status.delivery`, params);
+    };
+    if (lateMs === undefined) await confirm();
+    else setTimeout(() => void confirm(), lateMs);
     return { status: 200 };
   };
 }
@@ -95,6 +97,12 @@ describe('the tour', () => {
     expect([...written, ...said].join('\n')).not.toContain(CREDENTIALS.B24_CLIENT_SECRET);
   });
 
+  test('waits for answers that come late', async () => {
+    actAsApp(() => 1, 600);
+
+    await expect(run({ portals: 1, events: 3 })).resolves.toBe(0);
+  });
+
   test('ends with 1 and names what is missing and what came twice, as JSON where that is wanted', async () => {
     let count = 0;
     actAsApp(() => {
@@ -111,34 +119,32 @@ describe('the tour', () => {
 
   test('writes as customers do, and waits until that came into the portal', async () => {
     actAsApp(() => 1);
-    const env = { ...CREDENTIALS, INCOMING_SECRET: `whsec_${Buffer.alloc(32, 5).toString('base64')}` };
+    const env = { ...CREDENTIALS, INCOMING_SECRET };
 
     await expect(run({ portals: 2, events: 2, customers: 3, timeoutSeconds: 1 }, env)).resolves.toBe(1);
-    await expect(run({ customers: 3 })).resolves.toBe(1);
+    await expect(run({ customers: 3 })).rejects.toThrow(
+      /^--customers: INCOMING_SECRET is unset, which signs what customers write$/,
+    );
 
     expect(app.requests.filter(({ path }) => path === '/incoming')).toHaveLength(3);
     expect(written.join('\n')).toContain(
       '3 messages written, 0 came into the portal once, 0 more than once, 3 not at all',
     );
-    expect(said.at(-1)).toBe('--customers: INCOMING_SECRET is unset, which signs what customers write');
   });
 
   test('says in one sentence that nothing answers at the address of the app', async () => {
     const url = `http://127.0.0.1:${await findFreePort()}/events`;
 
-    await expect(run({ url })).resolves.toBe(1);
-
-    expect(said).toEqual([
-      `nothing answers at ${url} (ECONNREFUSED): start the app first, by npm start, in another window`,
-    ]);
+    await expect(run({ url })).rejects.toMatchObject({
+      message: `nothing answers at ${url} (ECONNREFUSED): start the app first, by npm start, in another window`,
+      exitCode: 1,
+    });
   });
 
   test('says that the app refuses the installation', async () => {
     app.answer = () => ({ status: 503 });
 
-    await expect(run()).resolves.toBe(1);
-
-    expect(said).toEqual(['the app did not take the installation: status 503']);
+    await expect(run()).rejects.toThrow(/^the app did not take the installation: status 503$/);
   });
 
   test('ends at Ctrl-C', async () => {
@@ -168,9 +174,7 @@ describe('what the simulator knows of the app', () => {
   });
 
   test('is asked for in one sentence where there is neither the file nor the variables', async () => {
-    await expect(run({}, {})).resolves.toBe(1);
-
-    expect(said[0]).toMatch(/simulator\.json, and B24_CLIENT_ID is unset: run npm start first/);
+    await expect(run({}, {})).rejects.toThrow(/simulator\.json, and B24_CLIENT_ID is unset: run npm start first/);
   });
 
   test('is refused by its place alone where the file is wrong, since it holds secrets', async () => {
@@ -182,15 +186,13 @@ describe('what the simulator knows of the app', () => {
       portalPorts: [],
     });
 
-    await expect(run({}, {})).resolves.toBe(1);
-
-    expect(said).toEqual([expect.stringMatching(/simulator\.json is not what npm start writes: see port$/)]);
+    await expect(run({}, {})).rejects.toThrow(/simulator\.json is not what npm start writes: see port$/);
   });
 
-  test('ends with 78 where one of two variables is missing', async () => {
-    await expect(run({}, { B24_CLIENT_ID: 'local.test' })).resolves.toBe(78);
-
-    expect(said).toEqual(['B24_CLIENT_ID, B24_CLIENT_SECRET: expected both or none, got one of them']);
+  test('is named where one of two variables is missing', async () => {
+    await expect(run({}, { B24_CLIENT_ID: 'local.test' })).rejects.toMatchObject({
+      problems: ['B24_CLIENT_ID, B24_CLIENT_SECRET: expected both or none, got one of them'],
+    });
   });
 
   test('does not fit a port that is taken, nor more portals than the app knows', async () => {
@@ -202,14 +204,9 @@ describe('what the simulator knows of the app', () => {
       portalPorts: [await findFreePort()],
     };
     await writeSettings({ ...settings, port: taken });
-    await expect(run({}, {})).resolves.toBe(1);
+    await expect(run({}, {})).rejects.toThrow(`port ${taken} is taken: another simulator may be running`);
     await writeSettings({ ...settings, port: await findFreePort() });
-    await expect(run({ portals: 2 }, {})).resolves.toBe(1);
-
-    expect(said).toEqual([
-      `port ${taken} is taken: another simulator may be running`,
-      '--portals: the app knows the hosts of 1 portals, got 2',
-    ]);
+    await expect(run({ portals: 2 }, {})).rejects.toThrow('--portals: the app knows the hosts of 1 portals, got 2');
   });
 });
 
@@ -244,34 +241,29 @@ describe('without the tour', () => {
   });
 });
 
-describe('the options', () => {
-  const parse = (...args: string[]): unknown => {
-    const command = simulateCommand()
-      .exitOverride()
-      .configureOutput({ writeErr: () => undefined });
-    return command
-      .action(() => undefined)
-      .parse(args, { from: 'user' })
-      .opts();
-  };
-
-  test('take a share, or a tenth where none is named', () => {
-    expect(parse('--duplicates', '0.5', '--forgeries', '--no-tokens', '--events', '7')).toMatchObject({
-      duplicates: 0.5,
-      forgeries: 0.1,
-      sameSecond: 0,
-      tokens: false,
-      events: 7,
-      seed: 1,
+describe('the program', () => {
+  const start = (env: NodeJS.ProcessEnv, ...args: string[]): NodeProcess =>
+    new NodeProcess({
+      args: ['dist/cli/main.js', 'simulate', '--data-dir', dataDir, ...args],
+      env: { PATH: process.env['PATH'], ...env },
     });
+
+  test('ends with a sentence, and 1, 78 where a variable is wrong', async () => {
+    const lost = start({});
+    const half = start({ B24_CLIENT_ID: 'local.test' });
+    const idle = start(CREDENTIALS, '--events', '5');
+
+    expect([await lost.exitCode(), await half.exitCode(), await idle.exitCode()]).toEqual([1, 78, 1]);
+    expect(lost.lines).toEqual([expect.stringMatching(/^there is no .*simulator\.json/)]);
+    expect(half.lines).toEqual([expect.stringMatching(/^B24_CLIENT_ID, B24_CLIENT_SECRET: /)]);
+    expect(idle.lines[0]).toMatch(/^error: --events: only the tour/);
   });
 
-  test.each([
-    ['--duplicates', '2'],
-    ['--events', '0'],
-    ['--rate', '-1'],
-    ['--seed', 'x'],
-  ])('refuse %s %s', (...args) => {
-    expect(() => parse(...args)).toThrow('Expected');
+  test('serves until Ctrl-C, and ends with 0', async () => {
+    const served = start(CREDENTIALS, '--portals', '1');
+    await served.line(/Ctrl-C ends it/);
+    served.child.kill('SIGINT');
+
+    expect(await served.exitCode()).toBe(0);
   });
 });

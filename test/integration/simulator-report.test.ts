@@ -56,6 +56,15 @@ function firstOfEach(requests: readonly AppRequest[]): readonly AppRequest[] {
   return [...new Map(requests.toReversed().map((request) => [JSON.stringify(request.form['data']), request])).values()];
 }
 
+describe('an answer of the app', () => {
+  test('counts as none where it is larger than a mebibyte', async () => {
+    app.answer = () => ({ status: 200, body: 'x'.repeat(1_048_577) });
+
+    await expect(portal.send('ONIMCONNECTORMESSAGEADD')).resolves.toMatchObject({ kind: 'unanswered' });
+    expect(simulator.report().posts).toMatchObject({ sent: 1, accepted: 0, unanswered: 1 });
+  });
+});
+
 describe('the report', () => {
   test('tells what was answered once, more than once and not at all, and names the last two', async () => {
     await portal.sendMany({ count: 5 });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import type { SimulatedPortal } from '../../src/simulator/simulated-portal.js';
 import { startSimulator, type Simulator } from '../../src/simulator/start-simulator.js';
 import { NodeProcess } from '../support/node-process.js';
 import { useSharedRedis, type SharedRedisUse } from '../support/shared-redis.js';
+import { waitUntil } from '../support/wait-until.js';
 
 const KEY = Buffer.alloc(32, 9);
 const HANDLER_URL = 'https://app.example/b24/events';
@@ -69,7 +70,9 @@ function environmentOf(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 }
 
 function run(options: Partial<SubscribeOptions> = {}, env: NodeJS.ProcessEnv = {}): Promise<number> {
-  return subscribe({ ...ALL, ...options }, { env: environmentOf(env), write: (line) => void lines.push(line) });
+  const { signal } = new AbortController();
+  const write = (line: string): void => void lines.push(line);
+  return subscribe({ ...ALL, ...options }, { env: environmentOf(env), signal, write, say: write });
 }
 
 function boundAt(portal: SimulatedPortal): readonly string[] {
@@ -226,6 +229,48 @@ describe('the program b24-events', () => {
       new Set(portals.map(({ memberId }) => memberId)),
     );
     expect(told.portals.every(({ bound }) => bound.length === defaultEvents.length)).toBe(true);
+  });
+});
+
+describe('a signal', () => {
+  function subscribing(...args: readonly string[]): NodeProcess {
+    const env = environmentOf({ PATH: process.env['PATH'] });
+    return new NodeProcess({ args: ['dist/cli/main.js', 'subscribe', ...args], env });
+  }
+
+  it('ends the program only when new tokens that are on their way are kept, and with 130', async () => {
+    const portal = await installedPortal();
+    portal.expireAccessTokens();
+    // Longer than a process may take to end that waits for nothing else.
+    simulator.oauthFaults.delayMs = 4000;
+    const program = subscribing();
+    await waitUntil('tokens are being renewed', () => simulator.oauthCalls.length === 1);
+    program.child.kill('SIGINT');
+    await program.line(/^stopping: new tokens/);
+    program.child.kill('SIGINT');
+    expect(await program.exitCode()).toBe(130);
+    expect(program.output()).toContain(`${portal.memberId} (${portal.host}): not done: it was stopped`);
+    expect(await readdir(join(dataDir, 'renewals'))).toEqual([expect.stringMatching(/^\w+\.json$/)]);
+
+    simulator.oauthFaults.clear();
+    expect(await run()).toBe(0);
+    expect(boundAt(portal)).toEqual(defaultEvents);
+    expect(portal.renewals).toBe(1);
+  });
+
+  it('lets no further portal begin', async () => {
+    const portals = await Promise.all(Array.from({ length: 6 }, () => installedPortal()));
+    for (const { faults } of portals) faults.next(100, { kind: 'hang' });
+    const program = subscribing('--json');
+    await waitUntil(
+      'as many are under way as may be',
+      () => portals.filter(({ calls }) => calls.length > 0).length === 4,
+    );
+    program.child.kill('SIGTERM');
+    expect(await program.exitCode()).toBe(130);
+    expect(portals.filter(({ calls }) => calls.length > 0)).toHaveLength(4);
+    const told = JSON.parse(program.lines.at(-1) ?? '') as { portals: { ok: boolean }[] };
+    expect(told.portals.map(({ ok }) => ok)).toEqual([false, false, false, false]);
   });
 });
 

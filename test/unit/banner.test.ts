@@ -9,6 +9,7 @@ const FACTS: BannerFacts = {
   dataDir: '/data',
   redis: 'redis://127.0.0.1:6379',
   forward: 'a demo receiver',
+  handlers: '/app/handlers  (messenger)',
   demoPortal: { memberId: 'demo', applicationToken: 'made-for-this-run' },
   hasDemoApp: true,
   nowMs: 1_773_759_161_999,

@@ -41,6 +41,25 @@ describe('toFailure', () => {
   });
 });
 
+describe('toFailure, of what cannot be read', () => {
+  const refuse = (): never => {
+    throw new Error('no');
+  };
+  it.each([
+    ['an object without a text', Object.create(null)],
+    ['a getter that throws', Object.defineProperty({}, 'message', { get: refuse, enumerable: true })],
+    ['a proxy', new Proxy({}, { get: refuse, has: () => true, getPrototypeOf: refuse })],
+  ])('says so: %s', (_what, thrown: unknown) => {
+    expect(toFailure(thrown)).toEqual({ kind: 'error', reason: 'what it threw cannot be read' });
+  });
+});
+
+describe('toJobError', () => {
+  it.each([true, false, undefined])('keeps whether a call was sent: %p', (isSent) => {
+    expect(toJobError(toFailure(new JobError('REST_UNREACHABLE', undefined, { isSent }))).isSent).toBe(isSent);
+  });
+});
+
 describe('isCallError', () => {
   it('tells failed calls from other errors, and by their codes', () => {
     const error: unknown = new JobError('REST_REFUSED');

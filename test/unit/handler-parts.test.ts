@@ -5,7 +5,9 @@ import { createDestination } from '../../src/worker/destination.js';
 import { createCrashRecord } from '../../src/worker/handlers/crash-record.js';
 import { eventMatcher, isEventPattern } from '../../src/worker/handlers/event-patterns.js';
 import { hostEnvironment } from '../../src/worker/handlers/host-environment.js';
-import { parseHostMessage } from '../../src/worker/handlers/parse-host-message.js';
+import { createEventCrashes } from '../../src/worker/handlers/event-crashes.js';
+import { createLineBudget } from '../../src/worker/handlers/line-budget.js';
+import { callIn, parseHostMessage } from '../../src/worker/handlers/parse-host-message.js';
 import { readLines } from '../../src/worker/handlers/read-lines.js';
 import { silentLogger } from '../support/shared-redis.js';
 
@@ -39,14 +41,24 @@ describe('the record of crashes', () => {
   it('counts what hung together in one process as one crash', () => {
     const { record } = create();
     const host = {};
-    for (let i = 0; i < 5; i += 1) record.noteCrash('h', 'hung', host);
+    for (let i = 0; i < 5; i += 1) record.noteCrash({ handler: 'h', eventId: `e${i}`, how: 'hung', host });
     expect(record.admit('h')).toEqual({ kind: 'run' });
+  });
+
+  it('counts what one event does again and again once', () => {
+    const { record } = create();
+    for (let i = 0; i < 9; i += 1) record.noteCrash({ handler: 'h', eventId: 'e', how: 'exit', host: {} });
+    for (const eventId of ['f', 'g']) {
+      expect(record.admit('h')).toEqual({ kind: 'run' });
+      record.noteCrash({ handler: 'h', eventId, how: 'exit', host: {} });
+    }
+    expect(record.admit('h')).toEqual({ kind: 'aside', reason: 'exit' });
   });
 
   it('forgets crashes of long ago', () => {
     const { record, pass } = create();
     for (let i = 0; i < 9; i += 1) {
-      record.noteCrash('h', 'exit', {});
+      record.noteCrash({ handler: 'h', eventId: `e${i}`, how: 'exit', host: {} });
       pass(501);
     }
     expect(record.admit('h')).toEqual({ kind: 'run' });
@@ -54,7 +66,7 @@ describe('the record of crashes', () => {
 
   it('lets one test through at a time, and another where that one was interrupted', () => {
     const { record, pass } = create();
-    for (let i = 0; i < 3; i += 1) record.noteCrash('h', 'exit', {});
+    for (let i = 0; i < 3; i += 1) record.noteCrash({ handler: 'h', eventId: `e${i}`, how: 'exit', host: {} });
     expect(record.admit('h')).toEqual({ kind: 'aside', reason: 'exit' });
     pass(1001);
     expect(record.admit('h')).toEqual({ kind: 'test' });
@@ -67,6 +79,27 @@ describe('the record of crashes', () => {
     expect(record.admit('h')).toEqual({ kind: 'test' });
     record.noteTestEnd('h', 'well');
     expect(record.admit('h')).toEqual({ kind: 'run' });
+  });
+});
+
+describe('the crashes of an event', () => {
+  it('give it up at the third, unless a run for it came to an end', () => {
+    const crashes = createEventCrashes();
+    expect([1, 2].map(() => crashes.count('h', 'e'))).toEqual([false, false]);
+    crashes.forget('h', 'e');
+    expect([1, 2, 3, 4].map(() => crashes.count('h', 'e'))).toEqual([false, false, true, false]);
+  });
+});
+
+describe('the budget of lines', () => {
+  it('lets some through in each period, and tells how many it left out', () => {
+    const leftOut: number[] = [];
+    const budget = createLineBudget(2, (lines) => leftOut.push(lines));
+    expect([1, 2, 3, 4, 5].map(() => budget.take())).toEqual([true, true, false, false, false]);
+    budget.renew();
+    budget.renew();
+    expect(leftOut).toEqual([3]);
+    expect(budget.take()).toBe(true);
   });
 });
 
@@ -95,15 +128,23 @@ describe('the environment of a host', () => {
   });
 });
 
+const RUN_ID = 'ab'.repeat(16);
+
 describe('parseHostMessage', () => {
   it.each([
     null,
     'text',
-    { type: 'ended', runId: -1, outcome: { kind: 'done' } },
-    { type: 'ended', runId: 1, outcome: { kind: 'failed', failure: { kind: 'job', code: 'constructor' } } },
-    { type: 'call', runId: 1, callId: 1, call: { kind: 'once-end', step: 's', result: 'x'.repeat(20_000) } },
+    { type: 'ended', runId: 1, outcome: { kind: 'done' } },
+    { type: 'ended', runId: RUN_ID, outcome: { kind: 'failed', failure: { kind: 'job', code: 'constructor' } } },
+    { type: 'call', runId: RUN_ID, callId: 1, call: { kind: 'connector', connector: 'x', line: Number.NaN } },
+    { type: 'call', runId: RUN_ID, callId: 1, call: { kind: 'once-end', step: 's', result: 'x'.repeat(20_000) } },
   ])('does not take %p from foreign code', (message) => {
     expect(parseHostMessage(message)).toBeUndefined();
+  });
+
+  it('tells of a call that cannot be read which one waits for an answer', () => {
+    expect(callIn({ type: 'call', runId: RUN_ID, callId: 4, call: { kind: 'none' } })).toMatchObject({ callId: 4 });
+    expect(callIn({ type: 'call', runId: 1, callId: 4 })).toBeUndefined();
   });
 });
 

@@ -1,18 +1,10 @@
 import type { JsonValue } from '../../shared/bitrix24/event.js';
+import { isYes, jsonField } from '../../shared/bitrix24/json-field.js';
+import type { CallAs } from '../../shared/bitrix24/rest/call-as.js';
 import type { RestParams } from '../../shared/bitrix24/rest/portal-calls.js';
 import { isMap } from '../../shared/bitrix24/schema-parts.js';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
 import { ConnectorRefusal, type ConnectorRefusalCode } from './connector-refusal.js';
-
-/** One REST call, with the token of a person and not of the app. Gives its `result`; throws a JobError, or the reason of `signal`. */
-export type PostToPortal = (call: {
-  /** `https://<host>/rest/` */
-  readonly endpoint: string;
-  readonly method: string;
-  readonly params: RestParams;
-  readonly accessToken: string;
-  readonly signal: AbortSignal;
-}) => Promise<JsonValue>;
 
 /** Where a connector is, and what it is called there. */
 export interface ConnectorPlace {
@@ -24,9 +16,10 @@ export interface ConnectorPlace {
 }
 
 export interface ConnectorCallsDeps {
-  readonly post: PostToPortal;
-  /** From the record of the portal, and never from a request. */
+  readonly callAs: CallAs;
+  /** `https://<host>/rest/`, from the record of the portal and never from a request. */
   readonly endpoint: string;
+  /** Of a person, and not the app's. */
   readonly accessToken: string;
   readonly timeoutMs: number;
 }
@@ -45,16 +38,15 @@ export class ConnectorCalls {
 
   /** https://apidocs.bitrix24.com/api-reference/common/users/profile.html */
   async isAdmin(): Promise<boolean> {
-    const profile = await this.#call('profile', {});
-    return isMap(profile) && profile['ADMIN'] === true;
+    return isYes(jsonField(await this.#call('profile', {}), 'ADMIN'));
   }
 
   /** https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-status.html */
   async readState({ connector, line }: ConnectorPlace): Promise<'on' | 'off' | 'faulty'> {
     const status = await this.#call('imconnector.status', { CONNECTOR: connector, LINE: line });
     if (!isMap(status)) throw new ConnectorRefusal('portal_refused', 'imconnector.status: no status in the answer');
-    if (status['ERROR'] === true) return 'faulty';
-    return status['STATUS'] === true ? 'on' : 'off';
+    if (isYes(jsonField(status, 'ERROR'))) return 'faulty';
+    return isYes(jsonField(status, 'STATUS')) ? 'on' : 'off';
   }
 
   /** https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-activate.html */
@@ -75,9 +67,11 @@ export class ConnectorCalls {
   }
 
   async #call(method: string, params: RestParams): Promise<JsonValue> {
-    const { post, endpoint, accessToken, timeoutMs } = this.#deps;
+    const { callAs, accessToken, timeoutMs } = this.#deps;
     try {
-      return await post({ endpoint, method, params, accessToken, signal: AbortSignal.timeout(timeoutMs) });
+      // The transport refuses an address that is not on the list.
+      const endpoint = new URL(this.#deps.endpoint);
+      return await callAs({ endpoint, method, params, accessToken, signal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
       const reason = errorMessage(error).replaceAll(accessToken, '[sealed]');
       throw new ConnectorRefusal(refusalOf(error), `${method}: ${reason}`);
@@ -88,7 +82,7 @@ export class ConnectorCalls {
 /** By the codes of {@link JobError}; what has none is a fault of the network, or took too long. */
 function refusalOf(error: unknown): ConnectorRefusalCode {
   const code = errorCode(error) ?? '';
-  return ['REST_REFUSED', 'REST_UNEXPECTED', 'PORTAL_SUSPENDED', 'REST_HOST_REFUSED'].includes(code)
+  return ['REST_REFUSED', 'REST_UNEXPECTED', 'REST_HOST_REFUSED'].includes(code)
     ? 'portal_refused'
     : 'portal_unreachable';
 }

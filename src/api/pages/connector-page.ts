@@ -1,28 +1,31 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, Response } from 'express';
+import type { CallAs } from '../../shared/bitrix24/rest/call-as.js';
 import { errorMessage } from '../../shared/caught-error.js';
 import type { Config } from '../../shared/config.js';
 import type { ConnectorStates } from '../../shared/connector-states.js';
+import { HTTP_ERRORS } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { Portal, PortalStore } from '../../shared/portals.js';
 import type { Sealer } from '../../shared/sealer.js';
-import { ConnectorCalls, type ConnectorPlace, type PostToPortal } from './connector-calls.js';
+import { ConnectorCalls, type ConnectorPlace } from './connector-calls.js';
 import { parseConnectorForm, parseSwitchForm, type ConnectorForm, type FormResult } from './connector-form.js';
 import { ConnectorRefusal } from './connector-refusal.js';
 import { openTicket, sealTicket } from './connector-ticket.js';
 import { connectorPage } from './connector-view.js';
 import { answer } from '../http-answer.js';
 import { HttpError } from '../http-error.js';
-import { pageAnswer } from './page-answer.js';
+import { pageAnswer, prefersJson } from './page-answer.js';
 import type { Page } from './page-html.js';
 import { decodeBody, type Exchange, type ReceiveBody } from '../receive-body.js';
+import { asJson } from '../refuse-request.js';
 import { requirePost } from '../request-checks.js';
 
 export interface ConnectorPageDeps {
   readonly config: Pick<Config, 'bodyDepthMax' | 'bodyParametersMax' | 'publicUrl' | 'b24Connectors'>;
   readonly portals: Pick<PortalStore, 'find'>;
   readonly states: Pick<ConnectorStates, 'note'>;
-  readonly post: PostToPortal;
+  readonly callAs: CallAs;
   readonly sealer: Sealer;
   readonly logger: Logger;
   readonly receiveBody: ReceiveBody;
@@ -55,9 +58,9 @@ function createHandler({ logger }: ConnectorPageDeps, show: (exchange: Exchange)
       answer(response, pageAnswer(request, 200, await show({ request, response })));
     } catch (error) {
       if (!(error instanceof ConnectorRefusal)) throw error;
-      const { code, reason, status, page } = error;
+      const { code, reason, page } = error;
       logger.info({ event: 'connector.refused', code, ...(reason !== undefined && { reason }) }, 'refused');
-      answer(response, pageAnswer(request, status, page));
+      answer(response, prefersJson(request) ? asJson(error) : pageAnswer(request, HTTP_ERRORS[code].status, page));
     }
   };
 }
@@ -123,7 +126,7 @@ function digest(token: string): Buffer {
 function callsTo(deps: ConnectorPageDeps, { clientEndpoint }: Portal, accessToken: string): ConnectorCalls {
   if (clientEndpoint === null) throw new ConnectorRefusal('not_recognised', 'the portal was never proven');
   const timeoutMs = deps.restTimeoutMs ?? REST_TIMEOUT_MS;
-  return new ConnectorCalls({ post: deps.post, endpoint: clientEndpoint, accessToken, timeoutMs });
+  return new ConnectorCalls({ callAs: deps.callAs, endpoint: clientEndpoint, accessToken, timeoutMs });
 }
 
 function placeOf(

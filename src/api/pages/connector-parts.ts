@@ -11,7 +11,7 @@ import type { Sealer } from '../../shared/sealer.js';
 import type { ConnectorPageDeps } from './connector-page.js';
 
 /** What the page of a connector needs beside what every route has. */
-export interface ConnectorParts extends Pick<ConnectorPageDeps, 'portals' | 'states' | 'post'> {
+export interface ConnectorParts extends Pick<ConnectorPageDeps, 'portals' | 'states' | 'callAs'> {
   close(): Promise<void>;
 }
 
@@ -26,12 +26,10 @@ export function openConnectorParts({ config, sealer, logger }: ConnectorPartsDep
   const redis = connectFailingFast(config.redisUrl ?? DEFAULT_REDIS_URL, logger);
   const keys = createKeys(config.queuePrefix);
   const { rules, dispatcher } = buildOutbound(config);
-  const callAs = createCallAs(createRestTransport({ rules, dispatcher }));
   return {
     portals: createPortalStore({ redis, keys, sealer, prefix: config.queuePrefix }),
     states: createConnectorStates({ redis, keys }),
-    // An address that is not on the list is refused by the transport.
-    post: async ({ endpoint, ...call }) => callAs({ ...call, endpoint: new URL(endpoint) }),
+    callAs: createCallAs({ transport: createRestTransport({ rules, dispatcher }), rules }),
     async close() {
       redis.disconnect();
       await dispatcher.destroy();

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Config } from '../../shared/config.js';
 import type { Sealer } from '../../shared/sealer.js';
 import { answer, type Answer } from '../http-answer.js';
@@ -18,6 +19,10 @@ export interface InstallPageDeps {
   readonly keepDelivery: KeepDelivery;
 }
 
+/** Each becomes a proof, which costs a call to the OAuth server. */
+const POSTS_PER_ADDRESS = 30;
+const WINDOW_SECONDS = 60;
+
 /**
  * The installation page of the app: what the portal posts becomes a delivery like any other, and only when it is on disk does
  * the page tell Bitrix24 that the installation has ended.
@@ -25,18 +30,29 @@ export interface InstallPageDeps {
  * SENDER_IPS does not apply: it is the browser of an administrator that posts here, from anywhere.
  */
 export function createInstallPage(deps: InstallPageDeps): (request: Request, response: Response) => Promise<void> {
+  const limiter = new RateLimiterMemory({ points: POSTS_PER_ADDRESS, duration: WINDOW_SECONDS });
   return async (request, response) => {
     const receivedAtMs = Date.now();
     requirePost(request);
     if (deps.config.b24ClientId === undefined) throw new HttpError('not_configured');
+    await requireShare(limiter, request);
     await deps.receiveBody({ request, response }, async (body) => {
       const parsed = parseInstallForm(decodeBody(body, deps.config), queryOf(request), receivedAtMs);
       if (!parsed.ok) throw new HttpError('invalid_event', { issues: parsed.issues });
-      const delivery = toDelivery(deps, parsed.envelope, receivedAtMs);
+      const delivery = { ...toDelivery(deps, parsed.envelope, receivedAtMs), source: 'page' } as const;
       await deps.keepDelivery(delivery);
       answer(response, acceptedAnswer(request, delivery));
     });
   };
+}
+
+/** A company behind one address may install an app in a few portals; nobody in thirty a minute. */
+async function requireShare(limiter: RateLimiterMemory, { ip = '' }: Request): Promise<void> {
+  try {
+    await limiter.consume(ip);
+  } catch (refusal) {
+    throw refusal instanceof RateLimiterRes ? new HttpError('too_many_requests') : refusal;
+  }
 }
 
 function acceptedAnswer(request: Request, delivery: NewDelivery): Answer {

@@ -7,11 +7,11 @@ export function reportLines(report: SimulatorReport): readonly string[] {
     '',
     `  events     ${posts.sent} sent, ${posts.accepted} accepted${listOf(posts.refused, 'refused with')}${some(posts.unanswered, 'unanswered')}`,
     `             ${extrasOf(posts)}`,
-    `  answered   ${messages.once} of ${messages.expected} messages exactly once, ${messages.moreThanOnce} more than once, ${messages.missing} not at all${some(messages.wrong, 'wrong answers')}`,
+    `  answered   ${messages.once} of ${messages.expected} messages exactly once, ${messages.moreThanOnce} more than once, ${messages.missing} not at all${some(messages.wrong, 'wrong answers')}${some(messages.forgotten, 'forgotten')}`,
     `  forgeries  ${posts.forgeries} sent, ${messages.forgeriesAnswered} answered`,
     ...(customers.written > 0
       ? [
-          `  customers  ${customers.written} messages written, ${customers.once} came into the portal once, ${customers.moreThanOnce} more than once, ${customers.missing} not at all`,
+          `  customers  ${customers.written} messages written, ${customers.once} came into the portal once, ${customers.moreThanOnce} more than once, ${customers.missing} not at all${some(customers.forgotten, 'forgotten')}`,
         ]
       : []),
     `  messenger  ${messenger.messages} messages delivered${some(messenger.repeatedRequests, 'requests repeated under their key')}`,

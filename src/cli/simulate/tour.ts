@@ -84,7 +84,7 @@ async function installAll({ portals, url, say, signal, pace }: TourDeps): Promis
   await until(() => portals.every((portal) => isQuiet(portal, pace)), BIND_WITHIN_MS, signal);
   for (const portal of portals) for (const id of portal.state.connectors.keys()) portal.switchLine(id, DEFAULT_LINE);
   const handlers = portals.reduce((count, { state }) => count + state.handlers.length, 0);
-  say(`installed in ${portals.length} portal${portals.length === 1 ? '' : 's'}, ${handlers} handlers are bound`);
+  say(`installed in ${portals.length} portal${portals.length === 1 ? '' : 's'}, ${handlers} event bindings`);
 }
 
 /** The app registers its connectors beside its handlers, one call after the other. */
@@ -120,12 +120,12 @@ async function writeFrom({ simulator, portals, customers, signal }: TourDeps): P
 async function allAnswered({ simulator, timeoutMs, say, signal }: TourDeps): Promise<boolean> {
   let saidAtMs = Date.now();
   const isDone = (): boolean => {
-    const { messages, customers } = simulator.report();
     if (Date.now() - saidAtMs >= SAY_EVERY_MS) {
       saidAtMs = Date.now();
-      say(`${messages.expected - messages.missing} of ${messages.expected} are answered`);
+      const { expected, missing } = simulator.report().messages;
+      say(`${expected - missing} of ${expected} are answered`);
     }
-    return messages.missing + customers.missing === 0;
+    return simulator.missing === 0;
   };
   return until(isDone, timeoutMs, signal);
 }

@@ -9,6 +9,8 @@ export interface BannerFacts {
   readonly redis: string;
   /** Where events go on to, in words. */
   readonly forward: string;
+  /** The user's own code that runs, in words. */
+  readonly handlers: string;
   readonly demoPortal: DemoPortal | undefined;
   /** Whether the simulator can install an app here. */
   readonly hasDemoApp: boolean;
@@ -23,6 +25,7 @@ export function bannerLines(facts: BannerFacts): readonly string[] {
     `  ingress   ${url}  (listens on ${facts.apiHost}, port ${facts.apiPort})`,
     `  Redis     ${facts.redis}`,
     `  forward   ${facts.forward}`,
+    `  handlers  ${facts.handlers}`,
     `  data      ${facts.dataDir}`,
     '',
     `  ${introduction(facts.demoPortal)}`,

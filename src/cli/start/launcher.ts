@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { ConfigError, loadConfig, type Config } from '../../shared/config.js';
 import { findFreePort } from '../free-port.js';
 import { takeInstanceLock } from '../instance-lock.js';
@@ -83,6 +84,7 @@ async function run(context: Launch): Promise<number> {
     dataDir: lock.dataDir,
     redis: redis ? `${redis.url}  (${redis.source})` : `${withoutUser(config.redisUrl)}  (REDIS_URL)`,
     forward: forward ? 'a demo receiver in this window, because FORWARD_URL is unset' : 'the address of FORWARD_URL',
+    handlers: handlersInWords(env['HANDLERS_DIR'] ?? config.handlersDir, running.handlers),
   };
   const banner = { ...facts, demoPortal, hasDemoApp: demoApp !== undefined, nowMs: Date.now() };
   for (const line of bannerLines(banner)) context.write(line);
@@ -120,6 +122,8 @@ const STOP_GRACE_MS = 5000;
 
 interface RunningChildren {
   readonly apiPort: number | undefined;
+  /** Their names. */
+  readonly handlers: string | undefined;
   /** Given when one of them must not run again, because its configuration is at fault. */
   readonly fatal: AbortSignal;
 }
@@ -139,7 +143,13 @@ async function startChildren(context: Launch, config: Config, env: NodeJS.Proces
   const ready = Promise.all(children.map((child) => child.start(READY_WITHIN_MS)));
   const details = await Promise.race([ready, whenAborted(signals.stop)]);
   signals.stop.throwIfAborted();
-  return { apiPort: portOf(details?.[0]?.url), fatal: fatal.signal };
+  const handlers = details?.find((child) => child.handlers !== undefined)?.handlers;
+  return { apiPort: portOf(details?.[0]?.url), handlers, fatal: fatal.signal };
+}
+
+function handlersInWords(dir: string | undefined, names = ''): string {
+  if (dir === undefined) return 'none, HANDLERS_DIR is unset';
+  return names === '' ? resolve(dir) : `${resolve(dir)}  (${names})`;
 }
 
 function portOf(url: string | undefined): number | undefined {

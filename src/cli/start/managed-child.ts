@@ -24,8 +24,15 @@ export interface ManagedChildDeps {
 
 export type ReadyDetails = z.infer<typeof readySchema>;
 
-/** `url`: where it listens, with the port that it got where the configuration left that open. */
-const readySchema = z.looseObject({ type: z.literal('ready'), url: z.url().optional() });
+/**
+ * `url`: where it listens, with the port that it got where the configuration left that open; `handlers`: their names, as a person
+ * reads them.
+ */
+const readySchema = z.looseObject({
+  type: z.literal('ready'),
+  url: z.url().optional(),
+  handlers: z.string().optional(),
+});
 
 const RESTART_DELAY_MS = 500;
 const RESTART_DELAY_MS_MAX = 30_000;

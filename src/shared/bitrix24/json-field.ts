@@ -5,3 +5,8 @@ export function jsonField(value: JsonValue | undefined, name: string): JsonValue
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   return Object.hasOwn(value, name) ? (value as Readonly<Record<string, JsonValue>>)[name] : undefined;
 }
+
+/** As JSON says it, and as PHP says it elsewhere in the same API. */
+export function isYes(value: JsonValue | undefined): boolean {
+  return value === true || value === 'Y' || value === '1' || value === 1;
+}

@@ -6,7 +6,7 @@ import { installationClaimOf } from '../installation/installation-claim.js';
 import type { Effect } from './effect.js';
 
 export interface InstallationEffectDeps {
-  readonly installer: Pick<Installer, 'renewTokens'>;
+  readonly installer: Pick<Installer, 'storeTokens'>;
   readonly rest: RestClient;
   /** What is bound and registered at the portal; undefined where PUBLIC_URL is not set. */
   plan(): Promise<PortalPlan | undefined>;
@@ -25,7 +25,7 @@ export function installationEffect(deps: InstallationEffectDeps): Effect {
       const claim = installationClaimOf(delivery, secrets);
       // Without an access token there is nothing to prove, and nobody in whose name to call.
       if (!claim) return;
-      await deps.installer.renewTokens(claim, signal);
+      await deps.installer.storeTokens(claim, signal);
       const plan = await deps.plan();
       if (!plan) return;
       const { memberId } = claim;

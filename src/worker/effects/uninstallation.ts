@@ -4,13 +4,16 @@ import type { PortalStore } from '../../shared/portals.js';
 import type { Effect } from './effect.js';
 
 export interface UninstallationDeps {
-  readonly portals: Pick<PortalStore, 'find' | 'remove'>;
+  readonly portals: Pick<PortalStore, 'look' | 'remove'>;
   /** Deletes what is left of a portal; `isClean` as its user asked for it. */
   forget(memberId: string, options: { readonly isClean: boolean; readonly signal: AbortSignal }): Promise<void>;
   /** Has tokens in the environment, and outlives the removal of the app. */
   readonly isConfigured: (memberId: string) => boolean;
   readonly logger: Logger;
 }
+
+/** An installation by its page has the time of our clock, its removal that of the portal. */
+const CLOCKS_APART_SECONDS = 60;
 
 /**
  * Forgets a portal from which the app was removed. What was received before is cancelled from then on. Its tokens are dead anyway
@@ -24,11 +27,17 @@ export function uninstallationEffect(deps: UninstallationDeps): Effect {
     wants: ({ kind }) => kind === 'ONAPPUNINSTALL',
     async run({ event, delivery, signal }) {
       const { memberId } = event.auth;
-      const known = await deps.portals.find(memberId);
+      const { portal, removal: earlier } = await deps.portals.look(memberId);
       const isClean = asksForClean(event) && !deps.isConfigured(memberId);
       const removal = { receivedAtMs: delivery.receivedAtMs, deliveryId: delivery.id, isClean };
-      // A portal that only the environment knows has no record, and stays known.
-      if (!known || !(await deps.portals.remove(memberId, removal))) return;
+      if (portal) {
+        if (event.ts + CLOCKS_APART_SECONDS < portal.installedTs) {
+          deps.logger.info({ event: 'portal.not_removed', memberId }, 'a removal of before its installation');
+          return;
+        }
+        if (!(await deps.portals.remove(memberId, removal))) return;
+        // What the environment alone knows has no record, and stays known. An earlier run may have ended between the two steps.
+      } else if (earlier?.deliveryId !== delivery.id) return;
       await deps.forget(memberId, { isClean, signal });
       deps.logger.info({ event: 'portal.removed', memberId }, 'the app was removed there');
     },

@@ -1,16 +1,23 @@
 import type { Logger } from '../../shared/logger.js';
 
 /**
- * Which handlers end their processes. One that did so {@link CRASHES_MAX} times within a while is *set aside*: its runs wait. After
- * the same while one run is let through as a *test*, which brings it back or sets it aside again.
+ * Which handlers end their processes. One that did so with {@link EVENTS_MAX} different events within a while is *set aside*: its
+ * runs wait. After the same while one run is let through as a *test*, which brings it back or sets it aside again.
  */
 export interface CrashRecord {
   /** Whoever gets `test` must tell by `noteTestEnd` how it went. */
   admit(handler: string): Admission;
-  /** `host` is the process that ended: several runs of one handler may have hung in it, and are one crash. */
-  noteCrash(handler: string, how: string, host: object): void;
+  noteCrash(crash: Crash): void;
   /** `unknown`: it was not the test's own doing that it came to no end. */
   noteTestEnd(handler: string, how: 'well' | 'crashed' | 'unknown'): void;
+}
+
+export interface Crash {
+  readonly handler: string;
+  readonly eventId: string;
+  readonly how: string;
+  /** The process that ended: several runs of one handler may have hung in it, and are one crash. */
+  readonly host: object;
 }
 
 export type Admission =
@@ -23,13 +30,14 @@ export interface CrashRecordDeps {
 }
 
 interface State {
-  crashes: readonly { readonly atMs: number; readonly host: object }[];
+  /** The last one of each event. */
+  crashes: readonly (Crash & { readonly atMs: number })[];
   reason: string;
   asideUntilMs: number | undefined;
   isTesting: boolean;
 }
 
-const CRASHES_MAX = 3;
+const EVENTS_MAX = 3;
 
 export function createCrashRecord(deps: CrashRecordDeps): CrashRecord {
   const states = new Map<string, State>();
@@ -47,14 +55,14 @@ export function createCrashRecord(deps: CrashRecordDeps): CrashRecord {
       state.isTesting = true;
       return { kind: 'test' };
     },
-    noteCrash(handler, how, host) {
-      const state = stateOf(handler);
+    noteCrash(crash) {
+      const state = stateOf(crash.handler);
       const atMs = deps.now();
-      const recent = state.crashes.filter((crash) => crash.atMs > atMs - deps.windowMs);
-      if (recent.some((crash) => crash.host === host)) return;
-      state.crashes = [...recent, { atMs, host }];
-      state.reason = how;
-      if (state.crashes.length >= CRASHES_MAX) setAside(handler, state);
+      const recent = state.crashes.filter((other) => other.atMs > atMs - deps.windowMs);
+      if (recent.some(({ host }) => host === crash.host)) return;
+      state.crashes = [...recent.filter(({ eventId }) => eventId !== crash.eventId), { ...crash, atMs }];
+      state.reason = crash.how;
+      if (state.crashes.length >= EVENTS_MAX) setAside(crash.handler, state);
     },
     noteTestEnd(handler, how) {
       const state = stateOf(handler);
@@ -68,7 +76,7 @@ export function createCrashRecord(deps: CrashRecordDeps): CrashRecord {
     const isNews = state.asideUntilMs === undefined;
     state.asideUntilMs = deps.now() + deps.windowMs;
     if (!isNews) return;
-    const line = { event: 'handler.set_aside', handler, reason: state.reason, crashes: state.crashes.length };
+    const line = { event: 'handler.set_aside', handler, reason: state.reason, events: state.crashes.length };
     deps.logger.error(line, 'it ends its process again and again: its events wait until a test run ends well');
   }
 

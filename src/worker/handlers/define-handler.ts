@@ -56,8 +56,11 @@ export interface HandlerContext {
 }
 
 export interface OnceOptions {
-  /** For calls that are not idempotent, such as `imconnector.send.messages`. */
-  readonly atMostOnce?: boolean;
+  /**
+   * For what is not idempotent: begun once, the step never runs again by itself. `'one-call'` says that it is one REST call and
+   * nothing else, such as `imconnector.send.messages`: it runs again only where that call proves that nothing was done.
+   */
+  readonly atMostOnce?: boolean | 'one-call';
 }
 
 /** The Bitrix24 account that the event is about. */

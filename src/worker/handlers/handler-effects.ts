@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { RestClient } from '../../shared/bitrix24/rest/portal-calls.js';
+import { isProbeDue, suspendedError } from '../../shared/bitrix24/rest/suspensions.js';
 import type { ConnectorStates } from '../../shared/connector-states.js';
 import { JobError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
@@ -15,7 +16,7 @@ import type { Environment } from './host-environment.js';
 import type { HandlerFacts, RunOrder } from './host-messages.js';
 import type { OnceStore } from './once-store.js';
 import { createRunServices } from './run-services.js';
-import { untilAborted } from './until-aborted.js';
+import { untilAborted } from '../../shared/until-aborted.js';
 
 export interface HandlersDeps {
   readonly dir: string;
@@ -111,15 +112,18 @@ function orderOf(handler: string, { event, eventId, delivery }: EffectRun, porta
 
 /** Its detail may be the words of foreign code. */
 function retold(error: JobError, { eventId, secrets }: EffectRun, logger: Logger): JobError {
-  const { code, detail, retryAfterMs, cause } = error;
+  const { code, detail, retryAfterMs, isSent, cause } = error;
   if (code === 'HANDLER_FAILED' && typeof cause === 'string')
     logger.warn({ event: 'handler.failed', eventId, stack: scrub(cause, secrets) }, 'the handler threw');
-  return detail === undefined ? error : new JobError(code, scrub(detail, secrets), { retryAfterMs });
+  return detail === undefined ? error : new JobError(code, scrub(detail, secrets), { retryAfterMs, isSent });
 }
 
+/** @throws {JobError} PORTAL_SUSPENDED where a handler would only learn from its calls that they are not possible. */
 async function portalOf(deps: HandlersDeps, { event, signal }: EffectRun): Promise<HandlerPortal> {
   const { memberId, domain } = event.auth;
   const portal = await untilAborted(signal, deps.portals.find(memberId));
+  const nowMs = deps.now();
+  if (portal?.suspension && !isProbeDue(portal.suspension, nowMs)) throw suspendedError(portal.suspension, nowMs);
   return {
     memberId,
     domain: portal?.domain ?? domain,

@@ -1,15 +1,15 @@
 import { JobError } from '../../shared/errors.js';
+import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
 import { StartError } from '../../shared/start-error.js';
 import { createSlots, type Slots } from '../slots.js';
 import { createCrashRecord, type CrashRecord } from './crash-record.js';
-import type { HandlerFacts } from './host-messages.js';
+import { createEventCrashes } from './event-crashes.js';
+import type { HandlerFacts, RunId } from './host-messages.js';
 import { HostProcess, type HostDeps, type HostTask, type RunEnd } from './host-process.js';
 import { toJobError } from './run-failure.js';
-import { untilAborted } from './until-aborted.js';
+import { untilAborted } from '../../shared/until-aborted.js';
 
 export interface HandlerPoolDeps extends HostDeps {
-  /** How long a run may go on once it has heard that its signal was aborted. */
-  readonly graceMs: number;
   /** Within which crashes are counted, and for which a handler is set aside. */
   readonly setAsideMs: number;
   readonly now: () => number;
@@ -43,6 +43,7 @@ const RESTART_MS_MAX = 60_000;
 export class HandlerPool {
   readonly #deps: HandlerPoolDeps;
   readonly #record: CrashRecord;
+  readonly #eventCrashes = createEventCrashes();
   readonly #all = new Set<HostProcess>();
   readonly #draining = new Set<HostProcess>();
   /** Of runs that were in a process that ended by itself; by event and handler. */
@@ -69,7 +70,8 @@ export class HandlerPool {
       return loading.handlers;
     }
     await this.stop();
-    throw new StartError(`the handlers cannot be started: ${loading.faults.join('; ')}`);
+    const exitCode = loading.mayPass === true ? 1 : EXIT_CONFIG;
+    throw new StartError(`the handlers cannot be started: ${loading.faults.join('; ')}`, exitCode);
   }
 
   /** @throws {JobError} when it did not go well; the signal's reason if it was aborted before the run began. */
@@ -107,15 +109,18 @@ export class HandlerPool {
     const { handler, eventId } = run.task.order;
     if (end.kind === 'ended') {
       this.#suspects.delete(keyOf(run));
+      this.#eventCrashes.forget(handler, eventId);
       if (end.outcome.kind === 'failed') throw toJobError(end.outcome.failure);
       return;
     }
     const line = { handler, eventId, reason: end.how };
     if (isCrash(run, end)) {
       this.#suspects.delete(keyOf(run));
-      this.#record.noteCrash(handler, end.how, end.host);
+      this.#record.noteCrash({ handler, eventId, how: end.how, host: end.host });
       this.#deps.logger.warn({ event: 'handler.crashed', ...line }, 'its process had to end, or ended, because of it');
-      throw new JobError('HANDLER_CRASHED', end.how);
+      // One past its deadline may only have waited for another system, which heals.
+      const isGivenUp = !run.signal.aborted && this.#eventCrashes.count(handler, eventId);
+      throw new JobError(isGivenUp ? 'EFFECT_CRASHED' : 'HANDLER_CRASHED', end.how);
     }
     if (run.signal.aborted) throw run.signal.reason;
     if (end.blame === 'unknown') this.#suspect(keyOf(run));
@@ -145,10 +150,9 @@ export class HandlerPool {
     signal.throwIfAborted();
     const { runId, ended } = host.run(task);
     let timer: NodeJS.Timeout | undefined;
-    const onHeard = (): void => {
-      timer = setTimeout(() => this.#retire(host, runId), this.#deps.graceMs);
-    };
-    const onAbort = (): void => host.abort(runId, isTimeout(signal), onHeard);
+    const retire = (): void => this.#retire(host, runId);
+    const onHeard = (): void => void (timer = setTimeout(retire, this.#deps.graceMs));
+    const onAbort = (): void => host.abort(runId, isTimeout(signal), { onHeard, onOverdue: retire });
     signal.addEventListener('abort', onAbort);
     try {
       return { ...(await ended), host };
@@ -159,7 +163,7 @@ export class HandlerPool {
     }
   }
 
-  #retire(host: HostProcess, runId: number): void {
+  #retire(host: HostProcess, runId: RunId): void {
     if (!host.markHung(runId)) return;
     if (this.#current === host) this.#current = undefined;
     this.#draining.add(host);

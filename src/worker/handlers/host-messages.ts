@@ -5,9 +5,14 @@ import type { HandlerPortal } from './define-handler.js';
 
 /** From the worker to a host. */
 export type WorkerMessage =
-  | { readonly type: 'run'; readonly runId: number; readonly run: RunOrder }
-  | { readonly type: 'abort'; readonly runId: number; readonly isTimeout: boolean }
+  | { readonly type: 'run'; readonly runId: RunId; readonly run: RunOrder }
+  | { readonly type: 'abort'; readonly runId: RunId; readonly isTimeout: boolean }
+  /** Answered by a beat, through the same listener that hears of runs: a host that is deaf is silent too. */
+  | { readonly type: 'ping' }
   | { readonly type: 'answer'; readonly callId: number; readonly answer: CallAnswer };
+
+/** 128 random bits: the code of one run cannot guess that of another, and speak for it. */
+export type RunId = string;
 
 export interface RunOrder {
   readonly handler: string;
@@ -27,13 +32,13 @@ export type HostMessage =
   | { readonly type: 'loading'; readonly file: string }
   | { readonly type: 'loaded'; readonly handlers: readonly HandlerFacts[] }
   | { readonly type: 'faults'; readonly faults: readonly string[] }
-  /** Says that its event loop moves. */
+  /** Says that its event loop moves, and that it hears what it is told. */
   | { readonly type: 'beat' }
-  | { readonly type: 'call'; readonly runId: number; readonly callId: number; readonly call: HostCall }
-  | { readonly type: 'log'; readonly runId: number; readonly line: LogLine }
+  | { readonly type: 'call'; readonly runId: RunId; readonly callId: number; readonly call: HostCall }
+  | { readonly type: 'log'; readonly runId: RunId; readonly line: LogLine }
   /** The run was told that it has to stop. */
-  | { readonly type: 'aborted'; readonly runId: number }
-  | { readonly type: 'ended'; readonly runId: number; readonly outcome: RunOutcome };
+  | { readonly type: 'aborted'; readonly runId: RunId }
+  | { readonly type: 'ended'; readonly runId: RunId; readonly outcome: RunOutcome };
 
 export interface HandlerFacts {
   readonly name: string;
@@ -56,6 +61,7 @@ export type RunFailure =
       readonly code: JobErrorCode;
       readonly detail?: string | undefined;
       readonly retryAfterMs?: number | undefined;
+      readonly isSent?: boolean | undefined;
     }
   | {
       readonly kind: 'verdict';

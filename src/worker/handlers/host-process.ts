@@ -1,6 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import type { Logger } from '../../shared/logger.js';
 import { resolvesWithin } from '../../shared/time-limit.js';
+import { endOf } from './end-of-child.js';
 import { hostEnvironment, type Environment } from './host-environment.js';
 import type {
   CallAnswer,
@@ -8,12 +10,13 @@ import type {
   HostCall,
   HostMessage,
   LogLine,
+  RunId,
   RunOrder,
   RunOutcome,
   WorkerMessage,
 } from './host-messages.js';
-import { parseHostMessage } from './parse-host-message.js';
-import { readLines } from './read-lines.js';
+import { logOutput } from './host-output.js';
+import { callIn, parseHostMessage } from './parse-host-message.js';
 
 export interface HostDeps {
   /** The host's own program. */
@@ -25,6 +28,15 @@ export interface HostDeps {
   readonly loadTimeoutMs: number;
   /** How long its event loop may stand still. */
   readonly silenceMsMax: number;
+  /** How long a run may go on once it has heard that its signal was aborted. */
+  readonly graceMs: number;
+}
+
+export interface AbortWatch {
+  /** It has told the run: it may be busy, and hear of it late. */
+  onHeard(): void;
+  /** Whether it was heard or not: the run had all the time that one may need. */
+  onOverdue(): void;
 }
 
 /** One run, as a host needs it. */
@@ -42,21 +54,19 @@ export type RunEnd =
 
 export type Loading =
   | { readonly ok: true; readonly handlers: readonly HandlerFacts[] }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  /** `mayPass`: it took too long, or its process was ended, so that the modules need not be to blame. */
+  | { readonly ok: false; readonly faults: readonly string[]; readonly mayPass?: boolean };
 
 interface HostedRun {
   readonly task: HostTask;
   readonly settle: (end: RunEnd) => void;
   /** It goes on though its signal was aborted: its host ends because of it. */
   isHung: boolean;
-  onAbortHeard?: () => void;
+  abort?: { readonly watch: AbortWatch; isHeard: boolean; looks: number };
 }
 
 const GONE: RunEnd = { kind: 'lost', how: 'its process was about to end', blame: 'another' };
-const LINE_LENGTH_MAX = 2000;
 const LOOK_EVERY_MS = 500;
-/** After the exit, for messages that are still on their way. */
-const LAST_MESSAGES_MS = 1000;
 const END_WITHIN_MS = 1000;
 
 /** A process in which handlers run: loading → serving → gone. What is still under way in it when it goes is lost with it. */
@@ -67,12 +77,13 @@ export class HostProcess {
   readonly gone: Promise<void>;
   readonly #deps: HostDeps;
   readonly #child: ChildProcess;
-  readonly #runs = new Map<number, HostedRun>();
-  #lastRunId = 0;
+  readonly #runs = new Map<RunId, HostedRun>();
+  readonly #output: ReturnType<typeof logOutput>;
+  #isUnreadableTold = false;
   #finishLoading: (loading: Loading) => void = () => undefined;
   #loadingFile = '';
   #isServing = false;
-  /** Looks in a row at which nothing had come from it. */
+  /** Looks in a row at which no beat had come from it; any other message can be sent by code that never gives back the loop. */
   #silentLooks = 0;
   /** Why it was killed; undefined where it ended by itself. */
   #killedBecause: string | undefined;
@@ -89,11 +100,14 @@ export class HostProcess {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    this.#logOutput();
+    this.#output = logOutput(this.#child, deps.logger);
     this.#child.on('message', (message) => {
       const parsed = parseHostMessage(message);
       if (parsed) this.#take(parsed);
+      else this.#refuse(message);
     });
+    // Whatever its handlers have started, and left.
+    this.#child.once('exit', () => this.#killGroup());
     this.gone = this.#serve();
   }
 
@@ -107,24 +121,22 @@ export class HostProcess {
     return [...this.#runs.values()].filter(({ isHung }) => !isHung).length;
   }
 
-  run(task: HostTask): { readonly runId: number; readonly ended: Promise<RunEnd> } {
-    this.#lastRunId += 1;
-    const runId = this.#lastRunId;
+  run(task: HostTask): { readonly runId: RunId; readonly ended: Promise<RunEnd> } {
+    const runId = randomBytes(16).toString('hex');
     if (!this.isUsable) return { runId, ended: Promise.resolve(GONE) };
     const ended = new Promise<RunEnd>((settle) => this.#runs.set(runId, { task, settle, isHung: false }));
     this.#send({ type: 'run', runId, run: task.order });
     return { runId, ended };
   }
 
-  /** `onHeard` is called when it has told the run: it may be busy, and hear of it late. */
-  abort(runId: number, isTimeout: boolean, onHeard: () => void): void {
+  abort(runId: RunId, isTimeout: boolean, watch: AbortWatch): void {
     const run = this.#runs.get(runId);
-    if (run) run.onAbortHeard = onHeard;
+    if (run) run.abort = { watch, isHeard: false, looks: 0 };
     this.#send({ type: 'abort', runId, isTimeout });
   }
 
   /** False where it has ended after all. */
-  markHung(runId: number): boolean {
+  markHung(runId: RunId): boolean {
     const run = this.#runs.get(runId);
     if (run) run.isHung = true;
     return run !== undefined;
@@ -132,13 +144,8 @@ export class HostProcess {
 
   kill(because: string): void {
     this.#killedBecause ??= because;
-    const { pid } = this.#child;
-    if (pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    try {
-      process.kill(-pid, 'SIGKILL');
-    } catch {
-      this.#child.kill('SIGKILL');
-    }
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (!this.#killGroup()) this.#child.kill('SIGKILL');
   }
 
   /** Lets it end by itself, yet not for long. */
@@ -155,6 +162,7 @@ export class HostProcess {
     const how = await endOf(this.#child);
     clearTimeout(loadTimer);
     clearInterval(watch);
+    this.#output.end();
     this.#settleAll(how);
   }
 
@@ -163,10 +171,30 @@ export class HostProcess {
     if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 
+  /** False where there is no such group, or none any more. */
+  #killGroup(): boolean {
+    const { pid } = this.#child;
+    try {
+      return pid !== undefined && process.kill(-pid, 'SIGKILL');
+    } catch {
+      return false;
+    }
+  }
+
+  /** A call that is not understood must not wait for ever. */
+  #refuse(message: unknown): void {
+    const call = callIn(message);
+    const failure = { kind: 'error', reason: 'the worker cannot read this call' } as const;
+    if (call) this.#send({ type: 'answer', callId: call.callId, answer: { ok: false, failure } });
+    if (this.#isUnreadableTold) return;
+    this.#isUnreadableTold = true;
+    this.#deps.logger.warn({ event: 'handler.unreadable' }, 'a process of handlers sends what cannot be read');
+  }
+
   #take(message: HostMessage): void {
-    this.#silentLooks = 0;
     switch (message.type) {
       case 'beat':
+        this.#silentLooks = 0;
         return;
       case 'loading':
         this.#loadingFile = message.file;
@@ -179,10 +207,10 @@ export class HostProcess {
         this.#finishLoading({ ok: false, faults: message.faults });
         return;
       case 'aborted':
-        this.#runs.get(message.runId)?.onAbortHeard?.();
+        this.#hearAbort(message.runId);
         return;
       case 'log':
-        this.#runs.get(message.runId)?.task.log(message.line);
+        if (this.#output.take()) this.#runs.get(message.runId)?.task.log(message.line);
         return;
       case 'call':
         void this.#answer(message.runId, message.callId, message.call);
@@ -195,19 +223,30 @@ export class HostProcess {
     }
   }
 
-  async #answer(runId: number, callId: number, call: HostCall): Promise<void> {
+  #hearAbort(runId: RunId): void {
+    const abort = this.#runs.get(runId)?.abort;
+    if (!abort || abort.isHeard) return;
+    abort.isHeard = true;
+    abort.watch.onHeard();
+  }
+
+  async #answer(runId: RunId, callId: number, call: HostCall): Promise<void> {
     const run = this.#runs.get(runId);
     if (run) this.#send({ type: 'answer', callId, answer: await run.task.serve(call) });
   }
 
-  #settle(runId: number, end: RunEnd): void {
+  #settle(runId: RunId, end: RunEnd): void {
     const run = this.#runs.get(runId);
     this.#runs.delete(runId);
     run?.settle(end);
   }
 
   #settleAll(how: string): void {
-    this.#finishLoading({ ok: false, faults: [`${this.#loadingFile || 'the handlers'}: ${how} while it was loaded`] });
+    this.#finishLoading({
+      ok: false,
+      faults: [`${this.#loadingFile || 'the handlers'}: ${how} while it was loaded`],
+      mayPass: true,
+    });
     const byItself = this.#killedBecause === undefined || this.#diedSilent;
     const why = this.#diedSilent ? 'it kept its process from answering' : (this.#killedBecause ?? how);
     const ofOthers = byItself ? (this.#runs.size === 1 ? 'this' : 'unknown') : 'another';
@@ -219,7 +258,11 @@ export class HostProcess {
     if (this.#isServing) return;
     const file = this.#loadingFile || 'the handlers';
     const limit = `${this.#deps.loadTimeoutMs / 1000} s`;
-    this.#finishLoading({ ok: false, faults: [`${file}: cannot be loaded: it takes longer than ${limit}`] });
+    this.#finishLoading({
+      ok: false,
+      faults: [`${file}: cannot be loaded: it takes longer than ${limit}`],
+      mayPass: true,
+    });
     this.kill('it takes too long to load');
   }
 
@@ -227,28 +270,21 @@ export class HostProcess {
   #look(): void {
     if (!this.#isServing) return;
     this.#silentLooks += 1;
-    if (this.#silentLooks * LOOK_EVERY_MS <= this.#deps.silenceMsMax) return;
-    this.#diedSilent = this.#killedBecause === undefined;
-    this.kill('it does not answer');
+    if (this.#silentLooks * LOOK_EVERY_MS > this.#deps.silenceMsMax) {
+      this.#diedSilent = this.#killedBecause === undefined;
+      this.kill('it does not answer');
+      return;
+    }
+    this.#send({ type: 'ping' });
+    this.#lookAtAborted();
   }
 
-  #logOutput(): void {
-    const { logger } = this.#deps;
-    const { stdout, stderr } = this.#child;
-    if (stdout)
-      readLines(stdout, LINE_LENGTH_MAX, (line) => logger.info({ event: 'handler.output', stream: 'stdout' }, line));
-    if (stderr)
-      readLines(stderr, LINE_LENGTH_MAX, (line) => logger.warn({ event: 'handler.output', stream: 'stderr' }, line));
+  #lookAtAborted(): void {
+    const looksMax = (this.#deps.silenceMsMax + this.#deps.graceMs) / LOOK_EVERY_MS;
+    for (const { abort } of this.#runs.values()) {
+      if (!abort) continue;
+      abort.looks += 1;
+      if (abort.looks > looksMax) abort.watch.onOverdue();
+    }
   }
-}
-
-/** How it ended. A process that could not be started at all has an `error` and no `exit`. */
-async function endOf(child: ChildProcess): Promise<string> {
-  const disconnected = new Promise<void>((resolve) => child.once('disconnect', resolve));
-  const how = await new Promise<string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ? `it was ended by ${signal}` : `it ended with code ${code}`));
-    child.on('error', (error) => child.pid === undefined && resolve(`it could not be started: ${error.message}`));
-  });
-  if (child.connected) await resolvesWithin(disconnected, LAST_MESSAGES_MS);
-  return how;
 }

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
 import type { Handler } from './define-handler.js';
 import { EVENTS_WANTED, isEventPattern } from './event-patterns.js';
+import { syntaxPlace } from './syntax-place.js';
 
 /** All handlers of a folder, or all that is wrong with it: whoever mends it wants to see everything at once. */
 export type Loaded =
@@ -67,16 +68,17 @@ async function loadModule(path: string, runsTypeScript: boolean): Promise<Found>
   try {
     return handlersIn((await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>);
   } catch (error) {
-    return foundFault(`cannot be loaded: ${describe(error)}`);
+    return foundFault(`cannot be loaded: ${await describe(error, path)}`);
   }
 }
 
 const TYPESCRIPT_REFUSED = `Node ${process.versions.node} does not run TypeScript, Node 22.18 and later do: compile it, or take a newer Node`;
 
-function describe(error: unknown): string {
+async function describe(error: unknown, path: string): Promise<string> {
   const name = typeof error === 'object' && error !== null && 'name' in error ? `${String(error.name)}: ` : '';
   const [sentence = ''] = errorMessage(error).split('\n', 1);
-  return `${name}${sentence}`.slice(0, 1000);
+  const place = error instanceof SyntaxError ? await syntaxPlace(path, error) : undefined;
+  return `${name}${sentence}`.slice(0, 1000) + (place === undefined ? '' : ` (${place})`);
 }
 
 function foundFault(text: string): Found {

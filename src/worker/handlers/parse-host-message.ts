@@ -24,14 +24,22 @@ export function parseHostMessage(message: unknown): HostMessage | undefined {
   return result.success ? result.data : undefined;
 }
 
-const id = z.int().nonnegative();
+/** The call that waits for an answer, where a message of ours cannot be read as a whole. */
+export function callIn(message: unknown): { readonly runId: string; readonly callId: number } | undefined {
+  const result = callPlace.safeParse(message);
+  return result.success ? result.data : undefined;
+}
+
+const runId = z.string().regex(/^[0-9a-f]{32}$/);
+const callId = z.int().nonnegative();
+const callPlace = z.object({ type: z.literal('call'), runId, callId });
 const step = z.string().min(1).max(STEP_LENGTH_MAX);
 const reason = z.string().max(REASON_LENGTH_MAX);
 const jobErrorCode = z.custom<JobErrorCode>((value) => typeof value === 'string' && Object.hasOwn(JOB_ERRORS, value));
 
 const hostCall: z.ZodType<HostCall> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('rest'), method: z.string().max(NAME_LENGTH_MAX), params: z.string() }),
-  z.object({ kind: z.literal('connector'), connector: z.string().max(NAME_LENGTH_MAX), line: z.number() }),
+  z.object({ kind: z.literal('connector'), connector: z.string().max(NAME_LENGTH_MAX), line: z.int() }),
   z.object({ kind: z.literal('once-begin'), step, atMostOnce: z.boolean() }),
   z.object({ kind: z.literal('once-end'), step, result: z.string().max(ONCE_BYTES_MAX) }),
   z.object({ kind: z.literal('once-undo'), step }),
@@ -43,6 +51,7 @@ const runFailure: z.ZodType<RunFailure> = z.discriminatedUnion('kind', [
     code: jobErrorCode,
     detail: reason.optional(),
     retryAfterMs: z.number().optional(),
+    isSent: z.boolean().optional(),
   }),
   z.object({
     kind: z.literal('verdict'),
@@ -71,8 +80,8 @@ const hostMessage: z.ZodType<HostMessage> = z.discriminatedUnion('type', [
   z.object({ type: z.literal('loaded'), handlers: z.array(handlerFacts) }),
   z.object({ type: z.literal('faults'), faults: z.array(z.string()) }),
   z.object({ type: z.literal('beat') }),
-  z.object({ type: z.literal('call'), runId: id, callId: id, call: hostCall }),
-  z.object({ type: z.literal('log'), runId: id, line: logLine }),
-  z.object({ type: z.literal('aborted'), runId: id }),
-  z.object({ type: z.literal('ended'), runId: id, outcome: runOutcome }),
+  z.object({ type: z.literal('call'), runId, callId, call: hostCall }),
+  z.object({ type: z.literal('log'), runId, line: logLine }),
+  z.object({ type: z.literal('aborted'), runId }),
+  z.object({ type: z.literal('ended'), runId, outcome: runOutcome }),
 ]);

@@ -16,14 +16,20 @@ export interface RunContextDeps {
   readonly writeLog: (line: LogLine) => void;
 }
 
+export interface RunContext {
+  readonly context: HandlerContext;
+  /** Of `once`, begun and not ended. */
+  readonly hasStepsUnderWay: () => boolean;
+}
+
 /** Larger than any call that Bitrix24 takes. */
 const PARAMS_LENGTH_MAX = 32 * 1024 * 1024;
 
 /** What a handler gets besides the event. Whatever needs a token or Redis is asked of the worker. */
-export function createRunContext({ order, signal, callWorker, writeLog }: RunContextDeps): HandlerContext {
+export function createRunContext({ order, signal, callWorker, writeLog }: RunContextDeps): RunContext {
   const { portal, eventId, deliveryId, receivedAtMs } = order;
   const steps = createRunSteps(callWorker);
-  return {
+  const context: HandlerContext = {
     portal,
     eventId,
     deliveryId,
@@ -31,18 +37,19 @@ export function createRunContext({ order, signal, callWorker, writeLog }: RunCon
     signal,
     once: steps.once,
     b24: {
-      call: (method, params = {}) => steps.noteCall(callRest(method, params)),
+      call: (method, params = {}) => steps.noteCall(() => callRest(method, params)),
     },
     connectors: {
       isOn: askForConnector,
     },
     log: createLog(writeLog),
   };
+  return { context, hasStepsUnderWay: () => steps.areUnderWay() };
 
   async function askForConnector(connector: unknown, line: unknown): Promise<boolean> {
-    if (!isName(connector) || typeof line !== 'number')
-      throw new TypeError('connectors.isOn: expected the id of a connector and the number of an open line');
-    return (await callWorker({ kind: 'connector', connector, line })) === 'true';
+    if (!isName(connector) || !Number.isInteger(line))
+      throw new TypeError('connectors.isOn: expected the id of a connector and the whole number of an open line');
+    return (await callWorker({ kind: 'connector', connector, line: Number(line) })) === 'true';
   }
 
   async function callRest(method: unknown, params: unknown): Promise<JsonValue> {
@@ -65,8 +72,16 @@ function createLog(writeLog: (line: LogLine) => void): HandlerLog {
   const at =
     (level: LogLine['level']) =>
     (message: unknown, fields: unknown = {}): void =>
-      writeLog({ level, message: String(message).slice(0, LOG_MESSAGE_LENGTH_MAX), fields: textOf(fields) });
+      writeLog({ level, message: messageOf(message), fields: textOf(fields) });
   return { info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+function messageOf(message: unknown): string {
+  try {
+    return String(message).slice(0, LOG_MESSAGE_LENGTH_MAX);
+  } catch {
+    return 'a message that is not what a text can say';
+  }
 }
 
 function textOf(fields: unknown): string {

@@ -7,6 +7,15 @@ const CAUSES_MAX = 5;
 
 /** What a handler threw, as the worker is told. */
 export function toFailure(thrown: unknown): RunFailure {
+  try {
+    return readFailure(thrown);
+  } catch {
+    // A getter or a proxy may throw at whoever looks at it.
+    return { kind: 'error', reason: 'what it threw cannot be read' };
+  }
+}
+
+function readFailure(thrown: unknown): RunFailure {
   for (const error of withCauses(thrown)) {
     const own = failureOf(error);
     if (own) return own;
@@ -17,25 +26,24 @@ export function toFailure(thrown: unknown): RunFailure {
   return { kind: 'error', reason, ...(stack === undefined ? {} : { stack }) };
 }
 
-/** The error of ours that a handler threw or wrapped. */
-export function jobErrorIn(thrown: unknown): JobError | undefined {
-  return withCauses(thrown).find((error) => error instanceof JobError);
-}
-
 export function toJobFailure(error: JobError): RunFailure {
-  const { code, detail, retryAfterMs } = error;
+  const { code, detail, retryAfterMs, isSent } = error;
   return {
     kind: 'job',
     code,
     ...(detail === undefined ? {} : { detail: detail.slice(0, REASON_LENGTH_MAX) }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(isSent === undefined ? {} : { isSent }),
   };
 }
 
 export function toJobError(failure: RunFailure): JobError {
   switch (failure.kind) {
     case 'job':
-      return new JobError(failure.code, failure.detail, { retryAfterMs: failure.retryAfterMs });
+      return new JobError(failure.code, failure.detail, {
+        retryAfterMs: failure.retryAfterMs,
+        isSent: failure.isSent,
+      });
     case 'verdict':
       return failure.verdict === 'never'
         ? new JobError('HANDLER_NEVER', failure.reason)

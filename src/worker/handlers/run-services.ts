@@ -9,7 +9,7 @@ import { REASON_LENGTH_MAX, type CallAnswer, type HostCall, type LogLine, type R
 import type { HostTask } from './host-process.js';
 import type { OncePlace, OnceStore } from './once-store.js';
 import { toJobFailure } from './run-failure.js';
-import { untilAborted } from './until-aborted.js';
+import { untilAborted } from '../../shared/until-aborted.js';
 
 export interface RunServicesDeps {
   readonly rest: RestClient;

@@ -3,17 +3,22 @@ import type { JsonValue } from '../../shared/bitrix24/event.js';
 import { JobError, type JobErrorCode } from '../../shared/errors.js';
 import type { HandlerContext, OnceOptions } from './define-handler.js';
 import { ONCE_BYTES_MAX, STEP_LENGTH_MAX, type HostCall } from './host-messages.js';
-import { jobErrorIn } from './run-failure.js';
 
 export type CallWorker = (call: HostCall) => Promise<string | undefined>;
 
 export interface RunSteps {
   readonly once: HandlerContext['once'];
-  /** A REST call: a step that made one is not taken back. */
-  noteCall<Result>(call: Promise<Result>): Promise<Result>;
+  /** Makes a REST call as part of the step in which it stands, if any. */
+  noteCall<Result>(call: () => Promise<Result>): Promise<Result>;
+  areUnderWay(): boolean;
 }
 
-/** After these nothing was done at the portal, so the step may be begun anew. */
+/** What a step that holds one call has done so far; undefined for any other step. */
+interface OneCall {
+  state: 'none' | 'called' | 'refused';
+}
+
+/** After these nothing was done at the portal. */
 const NOTHING_DONE: ReadonlySet<JobErrorCode> = new Set([
   'REST_BUDGET',
   'REST_HOST_REFUSED',
@@ -24,11 +29,12 @@ const NOTHING_DONE: ReadonlySet<JobErrorCode> = new Set([
 
 /**
  * `ctx.once` within a host. The worker holds the notes: *begun* (only of a step that must not run twice) and *ended* with its
- * result. A step whose call proves that nothing was done is taken back; one that ends in any other error stays begun.
+ * result. One that must not run twice, and ends in an error, stays begun: nobody here knows what else its code has done. Only where
+ * the handler says that the step is one REST call and nothing else, and that call proves that nothing was done, it is taken back.
  */
 export function createRunSteps(callWorker: CallWorker): RunSteps {
   const underWay = new Map<string, Promise<unknown>>();
-  const scope = new AsyncLocalStorage<{ hasActed: boolean }>();
+  const scope = new AsyncLocalStorage<OneCall | undefined>();
 
   return {
     once<Result extends JsonValue | void>(
@@ -37,36 +43,38 @@ export function createRunSteps(callWorker: CallWorker): RunSteps {
       options: OnceOptions = {},
     ): Promise<Result> {
       // Two calls for the same step side by side are one.
-      const running = underWay.get(step) ?? runStep(step, fn, options.atMostOnce === true);
+      const running = underWay.get(step) ?? runStep(step, fn, options.atMostOnce);
       underWay.set(step, running);
       const forget = (): void => void underWay.delete(step);
       running.then(forget, forget);
       return running as Promise<Result>;
     },
     async noteCall(call) {
-      const current = scope.getStore();
+      const oneCall = scope.getStore();
+      claim(oneCall);
       try {
-        const result = await call;
-        if (current) current.hasActed = true;
-        return result;
+        return await call();
       } catch (error) {
-        if (current && !provesNothingDone(error)) current.hasActed = true;
+        if (oneCall && provesNothingDone(error)) oneCall.state = 'refused';
         throw error;
       }
     },
+    areUnderWay: () => underWay.size > 0,
   };
 
-  async function runStep(step: string, fn: () => unknown, atMostOnce: boolean): Promise<unknown> {
-    checkStep(step);
-    const known = await callWorker({ kind: 'once-begin', step, atMostOnce });
+  async function runStep(step: string, fn: () => unknown, atMostOnce: OnceOptions['atMostOnce']): Promise<unknown> {
+    checkStep(step, atMostOnce);
+    const outer = scope.getStore();
+    if (outer) throw refusal(outer);
+    const known = await callWorker({ kind: 'once-begin', step, atMostOnce: Boolean(atMostOnce) });
     if (known !== undefined) return decode(known);
-    const own = { hasActed: false };
+    const oneCall: OneCall | undefined = atMostOnce === 'one-call' ? { state: 'none' } : undefined;
     try {
-      const result = encode(step, await scope.run(own, async () => fn()));
+      const result = encode(step, await scope.run(oneCall, async () => fn()));
       // What the first run gets is what all later ones get, also where JSON cannot say all of it.
       return decode((await callWorker({ kind: 'once-end', step, result })) ?? result);
     } catch (error) {
-      if (atMostOnce && !own.hasActed && provesNothingDone(error)) await takeBack(step);
+      if (oneCall?.state === 'refused') await takeBack(step);
       throw error;
     }
   }
@@ -77,14 +85,27 @@ export function createRunSteps(callWorker: CallWorker): RunSteps {
   }
 }
 
-function provesNothingDone(error: unknown): boolean {
-  const code = jobErrorIn(error)?.code;
-  return code !== undefined && NOTHING_DONE.has(code);
+function claim(oneCall: OneCall | undefined): void {
+  if (!oneCall) return;
+  if (oneCall.state !== 'none') throw refusal(oneCall);
+  oneCall.state = 'called';
 }
 
-function checkStep(step: unknown): void {
-  if (typeof step === 'string' && step.length > 0 && step.length <= STEP_LENGTH_MAX) return;
-  throw new TypeError(`once: expected a step of 1 to ${STEP_LENGTH_MAX} characters`);
+/** What the step holds is not what it says; so it is not taken back either. */
+function refusal(oneCall: OneCall): TypeError {
+  oneCall.state = 'called';
+  return new TypeError("once: a step with atMostOnce: 'one-call' holds one REST call, and no other step");
+}
+
+function provesNothingDone(error: unknown): boolean {
+  return error instanceof JobError && (error.isSent === false || NOTHING_DONE.has(error.code));
+}
+
+function checkStep(step: unknown, atMostOnce: unknown): void {
+  if (typeof step !== 'string' || step.length === 0 || step.length > STEP_LENGTH_MAX)
+    throw new TypeError(`once: expected a step of 1 to ${STEP_LENGTH_MAX} characters`);
+  if (atMostOnce !== undefined && typeof atMostOnce !== 'boolean' && atMostOnce !== 'one-call')
+    throw new TypeError("once: atMostOnce: expected true, false or 'one-call'");
 }
 
 /** A list around it, so that nothing at all has a text too. */

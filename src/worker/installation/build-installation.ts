@@ -6,12 +6,18 @@ import type { RejectedQueue } from '../../shared/queues.js';
 import type { Redis } from '../../shared/redis.js';
 import type { RestStack } from '../../shared/rest-stack.js';
 import type { Sealer } from '../../shared/sealer.js';
-import type { InstallationParts } from '../admission.js';
 import { createConfirmations } from './confirmations.js';
-import { PortalInstaller } from './installer.js';
-import { createMismatches } from './mismatches.js';
+import { PortalInstaller, type Installer } from './installer.js';
+import { createMismatches, type Mismatches } from './mismatches.js';
 import { createProofLimits } from './proof-limits.js';
 import { createProver } from './prover.js';
+
+export interface InstallationParts {
+  readonly installer: Installer;
+  readonly mismatches: Pick<Mismatches, 'note'>;
+  /** Whether something is being proven or confirmed for this portal. */
+  isUndecided(memberId: string): Promise<boolean>;
+}
 
 export interface InstallationDeps {
   readonly redis: Redis;
@@ -29,7 +35,7 @@ export function buildInstallation(config: Config, deps: InstallationDeps): Insta
   const now = Date.now;
   const confirmations = createConfirmations({ ...deps, now });
   const mismatches = createMismatches({ ...deps, queue: deps.rejectedQueue, now });
-  const prover = createProver({ ...rest, limits: createProofLimits(deps) });
+  const prover = createProver({ ...rest, limits: createProofLimits(deps), now });
   const installer = new PortalInstaller({
     portals,
     confirmations,

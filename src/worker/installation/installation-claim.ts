@@ -10,6 +10,9 @@ export interface InstallationClaim {
   readonly refreshToken: string | null;
   readonly serverEndpoint: string | null;
   readonly receivedAtMs: number;
+  /** Whole seconds since 1970, by the clock of the portal; by ours where it came by the page. */
+  readonly ts: number;
+  readonly source: 'event' | 'page';
 }
 
 const LIFE_EVENTS: ReadonlySet<string> = new Set(['ONAPPINSTALL', 'ONAPPUPDATE']);
@@ -27,6 +30,8 @@ export function installationClaimOf(delivery: Delivery, secrets: Secrets): Insta
     refreshToken: textIn(secrets.auth.refresh_token),
     serverEndpoint: delivery.auth.serverEndpoint ?? textIn(secrets.auth.server_endpoint),
     receivedAtMs: delivery.receivedAtMs,
+    ts: delivery.ts,
+    source: delivery.source === 'page' ? 'page' : 'event',
   };
 }
 

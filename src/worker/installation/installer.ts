@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import type { JsonValue } from '../../shared/bitrix24/event.js';
 import { jsonField } from '../../shared/bitrix24/json-field.js';
 import type { Delivery, Secrets } from '../../shared/delivery.js';
 import type { CallAs } from '../../shared/bitrix24/rest/call-as.js';
@@ -24,9 +25,9 @@ import type { ProvenFacts, Prover } from './prover.js';
 export interface Installer {
   settle(delivery: Delivery, claim: InstallationClaim, signal: AbortSignal): Promise<Settlement>;
   /** Whether it is an answer of a portal to our question; then it is no event for anybody else. */
-  takeAnswer(delivery: Delivery, secrets: Secrets): Promise<boolean>;
+  takeAnswer(delivery: Delivery, secrets: Secrets, signal: AbortSignal): Promise<boolean>;
   /** For an installation whose token was known before, from the environment or the record: only its OAuth tokens are news. */
-  renewTokens(claim: InstallationClaim, signal: AbortSignal): Promise<void>;
+  storeTokens(claim: InstallationClaim, signal: AbortSignal): Promise<void>;
 }
 
 export type Settlement =
@@ -77,24 +78,31 @@ export class PortalInstaller implements Installer {
     }
   }
 
-  async takeAnswer(delivery: Delivery, secrets: Secrets): Promise<boolean> {
+  async takeAnswer(delivery: Delivery, secrets: Secrets, signal: AbortSignal): Promise<boolean> {
     const nonce = nonceOf(delivery);
     if (nonce === undefined) return false;
     const { memberId } = delivery.auth;
     const pending = await this.#deps.confirmations.find(memberId);
     if (!pending || !isEqual(nonce, pending.nonce) || this.#deps.now() >= pending.endsAtMs) return false;
     const token = secrets.auth.application_token;
-    if (typeof token === 'string' && isEqual(token, pending.claim.applicationToken)) {
+    const isSame = typeof token === 'string' && isEqual(token, pending.claim.applicationToken);
+    const refusal = isSame ? await this.#heardByOthers(pending, signal) : 'the portal uses another application token';
+    if (refusal === undefined) {
       await this.#install(pending.claim, pending.facts, { isConfirmed: true });
       return true;
     }
-    this.#deps.logger.warn({ event: 'portal.not_confirmed', memberId }, 'the portal uses another application token');
+    this.#deps.logger.warn(
+      { event: 'portal.not_confirmed', memberId, reason: refusal },
+      'a new token is not confirmed',
+    );
     await this.#deps.confirmations.end(memberId);
     return true;
   }
 
-  async renewTokens(claim: InstallationClaim, signal: AbortSignal): Promise<void> {
+  async storeTokens(claim: InstallationClaim, signal: AbortSignal): Promise<void> {
     const known = await this.#deps.portals.find(claim.memberId);
+    // A crash may have come between a new token and the look at what it had been refused for.
+    await this.#deps.mismatches.lookAgain(claim.memberId);
     if (known?.oauth && known.installedAtMs >= claim.receivedAtMs) return;
     const proof = await this.#deps.prover.prove(claim, signal);
     if (proof.kind === 'refused') throw new JobError('PROOF_REFUSED', proof.reason);
@@ -141,21 +149,35 @@ export class PortalInstaller implements Installer {
     return { ...waits, untilMs: Math.min(now + LOOK_EVERY_MS, pending.endsAtMs) };
   }
 
-  /** Gives the reason where no answer can come. */
-  async #ask({ claim, facts, nonce }: Confirmation, signal: AbortSignal): Promise<string | undefined> {
+  /** Gives the reason where no answer can come, or where it would prove nothing. */
+  async #ask(pending: Confirmation, signal: AbortSignal): Promise<string | undefined> {
     const { callAs, eventsUrl = '' } = this.#deps;
-    const call = { endpoint: new URL(facts.clientEndpoint), accessToken: claim.accessToken, signal };
+    const call = callOf(pending, signal);
     try {
       await callAs({ ...call, method: 'event.bind', params: { event: 'ONAPPTEST', handler: eventsUrl } }).catch(
         ofBinding,
       );
-      await callAs({ ...call, method: 'event.test', params: { [NONCE_FIELD]: nonce } });
+      const refusal = await this.#heardByOthers(pending, signal);
+      if (refusal !== undefined) return refusal;
+      await callAs({ ...call, method: 'event.test', params: { [NONCE_FIELD]: pending.nonce } });
       return undefined;
     } catch (error) {
       if (error instanceof JobError && error.verdict !== 'never') return undefined;
       if (error instanceof JobError) return `the portal: ${error.detail ?? error.code}`;
       throw error;
     }
+  }
+
+  /**
+   * The nonce goes to every address that listens to ONAPPTEST. Whoever has an administrator's access token can bind one of his own,
+   * and would then know what only the portal and we may know.
+   */
+  async #heardByOthers(pending: Confirmation, signal: AbortSignal): Promise<string | undefined> {
+    const handlers = await this.#deps.callAs({ ...callOf(pending, signal), method: 'event.get', params: {} });
+    const addresses = listenersOf(handlers, 'ONAPPTEST');
+    if (addresses.some((address) => address !== this.#deps.eventsUrl))
+      return 'another address listens to ONAPPTEST there';
+    return addresses.length === 0 ? 'ONAPPTEST could not be bound there' : undefined;
   }
 
   async #install(
@@ -174,9 +196,9 @@ export class PortalInstaller implements Installer {
       const applicationTokens = isChanged.token ? withCurrent(tokens, claim.applicationToken, nowMs) : tokens;
       return { ...installed(portal, { claim, facts, nowMs }), applicationTokens };
     });
-    await this.#deps.confirmations.end(memberId);
     this.#deps.logger.info({ event: 'portal.installed', memberId, domain: facts.domain }, 'installed, and proven');
     if (isChanged.token) await this.#deps.mismatches.lookAgain(memberId);
+    await this.#deps.confirmations.end(memberId);
   }
 }
 
@@ -193,6 +215,7 @@ function installed(
     ...places,
     oauth: refreshToken === null ? portal.oauth : { accessToken, refreshToken, userId, generation },
     installedAtMs: Math.max(portal.installedAtMs, claim.receivedAtMs),
+    installedTs: Math.max(portal.installedTs, claim.ts),
     suspension: null,
   };
 }
@@ -210,6 +233,24 @@ function nonceOf({ name, body }: Delivery): string | undefined {
   if (name !== 'ONAPPTEST' || body.state === 'quarantined') return undefined;
   const nonce = jsonField(jsonField(body.payload, 'QUERY'), NONCE_FIELD);
   return typeof nonce === 'string' ? nonce : undefined;
+}
+
+function callOf({ claim, facts }: Confirmation, signal: AbortSignal) {
+  return { endpoint: new URL(facts.clientEndpoint), accessToken: claim.accessToken, signal };
+}
+
+/** `event.get` gives a list of subscriptions; an offline one is a queue on the portal's side, and calls nobody. */
+function listenersOf(handlers: JsonValue, event: string): readonly string[] {
+  const list: readonly JsonValue[] = Array.isArray(handlers) ? handlers : [];
+  return list
+    .filter((handler) => textIn(handler, 'event').toUpperCase() === event)
+    .filter((handler) => Number(jsonField(handler, 'offline') ?? 0) === 0)
+    .map((handler) => textIn(handler, 'handler'));
+}
+
+function textIn(value: JsonValue, name: string): string {
+  const text = jsonField(value, name);
+  return typeof text === 'string' ? text : '';
 }
 
 /** It may be bound already, which is an error there. Where it is not, no answer will come, and that ends it. */

@@ -36,7 +36,8 @@ const CLOUD_PORTAL = new RegExp(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\\.bitrix2
  */
 const ENDPOINT = /^https?:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?\/rest\/?$/i;
 const TEXT_LENGTH_MAX = 300;
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
+/** By the protocol, as URL writes it. */
+export const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 export function createHostRules({ portalHosts, oauthHosts }: HostRulesDeps): HostRules {
   const oauthEntries = [...oauthHosts, ...OAUTH_HOSTS];

@@ -3,7 +3,15 @@ import { z } from 'zod';
 import { JobError } from '../../errors.js';
 import { fetchAnswer, type HttpAnswer } from './bounded-answer.js';
 import type { HostRules } from './host-rules.js';
-import { errorOf, parseJson, toCode, type SuspensionReason } from './rest-answer.js';
+import {
+  errorOf,
+  isPassingCode,
+  isPassingStatus,
+  parseJson,
+  suspensionOf,
+  toCode,
+  type SuspensionReason,
+} from './rest-answer.js';
 
 /** The OAuth server of Bitrix24: the one place that knows whose a token is, and the only one that is told the app's secret. */
 export interface OAuthClient {
@@ -71,7 +79,7 @@ const APP_INFO = z.object({
     client_id: z.string(),
     user_id: USER_ID,
     install: z.object({
-      installed: z.union([z.boolean(), z.stringbool(), z.number().transform(Boolean)]).catch(false),
+      installed: z.union([z.boolean(), z.stringbool(), z.number().transform(Boolean)]).catch(true),
       status: TEXT_OR_NULL,
       domain: TEXT_OR_NULL,
       client_endpoint: TEXT_OR_NULL,
@@ -89,22 +97,8 @@ const PAIR = z.object({
   status: TEXT_OR_NULL,
 });
 
-/** Codes that pass; every other one of `app.info` speaks of the token. */
-const PASSING: ReadonlySet<string> = new Set([
-  'INTERNAL_SERVER_ERROR',
-  'ERROR_UNEXPECTED_ANSWER',
-  'QUERY_LIMIT_EXCEEDED',
-  'OPERATION_TIME_LIMIT',
-  'OVERLOAD_LIMIT',
-  'PAYMENT_REQUIRED',
-]);
 /** https://apidocs.bitrix24.com/settings/oauth/error-codes.html; the last two are told of an app that is no longer installed. */
-const DEAD: ReadonlySet<string> = new Set(['INVALID_GRANT', 'NOT_INSTALLED', 'NO_AUTH_FOUND']);
-const SUSPENDED: Readonly<Record<string, SuspensionReason>> = {
-  PAYMENT_REQUIRED: 'payment',
-  PORTAL_DELETED: 'deleted',
-  OVERLOAD_LIMIT: 'overload',
-};
+const DEAD: ReadonlySet<string> = new Set(['INVALID_GRANT', 'EXPIRED_TOKEN', 'NOT_INSTALLED', 'NO_AUTH_FOUND']);
 
 export function createOAuthClient(deps: OAuthClientDeps): OAuthClient {
   return {
@@ -149,7 +143,8 @@ function readAppInfo(answer: HttpAnswer): AppInfo {
   const body = parseJson(answer.text);
   const error = errorOf(body);
   if (error !== undefined) {
-    const isPassing = answer.status >= 500 || answer.status === 429 || PASSING.has(error.toUpperCase());
+    const isUnpaid = suspensionOf(error) === 'payment';
+    const isPassing = isUnpaid || isPassingStatus(answer.status) || isPassingCode(error);
     return { kind: isPassing ? 'unavailable' : 'invalid', code: toCode(error) };
   }
   const result = answer.status === 200 ? APP_INFO.safeParse(body).data?.result : undefined;
@@ -188,11 +183,10 @@ function readRenewal(answer: HttpAnswer): RenewalAnswer {
 
 function refusalOf(status: number, error: string): RenewalAnswer {
   const code = toCode(error);
-  const name = error.toUpperCase();
-  const reason = Object.hasOwn(SUSPENDED, name) ? SUSPENDED[name] : undefined;
+  const reason = suspensionOf(error);
   if (reason) return { kind: 'suspended', code, reason };
-  if (DEAD.has(name)) return { kind: 'dead', code };
-  if (status >= 500 || status === 429 || PASSING.has(name)) return { kind: 'unavailable', code };
+  if (DEAD.has(error.toUpperCase())) return { kind: 'dead', code };
+  if (isPassingStatus(status) || isPassingCode(error)) return { kind: 'unavailable', code };
   return { kind: 'refused', code };
 }
 

@@ -2,7 +2,7 @@ import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
-import type { HostRules } from './host-rules.js';
+import { DEFAULT_PORTS, type HostRules } from './host-rules.js';
 
 /**
  * The way out to portals and OAuth servers. The name of a host says little: whoever owns the name decides to which address it
@@ -24,7 +24,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const CONNECTIONS_PER_HOST_MAX = 64;
 /** RFC 4291, section 2.4: beside this block there is no public IPv6 address, whatever else no list calls special. */
 const PUBLIC_IPV6 = ipaddr.parseCIDR('2000::/3');
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 class HostRefusedError extends Error {
   readonly code = HOST_REFUSED;

@@ -2,10 +2,11 @@ import { errorCode, errorMessage } from '../../caught-error.js';
 import { JobError } from '../../errors.js';
 import type { Keys } from '../../keys.js';
 import type { Logger } from '../../logger.js';
-import type { Portal, PortalOAuth, PortalStore } from '../../portals.js';
+import type { Portal, PortalStore } from '../../portals.js';
 import type { Redis } from '../../redis.js';
 import type { Sealer } from '../../sealer.js';
 import type { HostRules } from './host-rules.js';
+import { installed, type InstalledPortal } from './installed-portal.js';
 import type { OAuthClient, RenewalAnswer } from './oauth-client.js';
 import { fingerprint, type Draft, type KeptPair, type RenewalFiles } from './renewal-files.js';
 import type { RenewalRecords } from './renewal-records.js';
@@ -25,7 +26,6 @@ export interface RenewalRunDeps {
   readonly records: RenewalRecords;
 }
 
-type InstalledPortal = Portal & { readonly oauth: PortalOAuth };
 type Renewed = Extract<RenewalAnswer, { kind: 'renewed' }>;
 
 /** One renewal, by the one process that holds the lock. */
@@ -87,8 +87,7 @@ export class RenewalRun {
       replaces: fingerprint(portal.oauth.refreshToken),
     };
     await draft.keep(pair).catch((error: unknown) => this.#notKept(portal, error));
-    const saved = await records.save(pair, endpoint ? { domain: endpoint.host } : {});
-    if (!saved?.oauth) throw new JobError('PORTAL_NOT_INSTALLED');
+    const saved = installed(await records.save(pair, endpoint ? { domain: endpoint.host } : {}));
     logger.info({ event: 'portal.tokens_renewed', memberId: portal.memberId }, 'tokens renewed');
     return saved;
   }
@@ -123,8 +122,8 @@ export class RenewalRun {
   async #suspend(portal: InstalledPortal, reason: SuspensionReason, code: string): Promise<Portal> {
     const { portals, logger, now } = this.#deps;
     const { memberId, oauth } = portal;
-    const after = await suspend(portals, { memberId, reason, generation: oauth.generation, nowMs: now() });
-    if (!after?.oauth) throw new JobError('PORTAL_NOT_INSTALLED', code);
+    const suspending = { memberId, reason, generation: oauth.generation, nowMs: now() };
+    const after = installed(await suspend(portals, suspending), code);
     // Somebody has renewed or installed it meanwhile, on another machine or with a lock that had run out.
     if (after.oauth.generation > oauth.generation || !after.suspension) return after;
     const line = { memberId, domain: portal.domain, code };

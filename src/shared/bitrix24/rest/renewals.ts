@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobError } from '../../errors.js';
 import type { Portal } from '../../portals.js';
+import { untilAborted } from '../../until-aborted.js';
+import { installed, type InstalledPortal } from './installed-portal.js';
 import { createRenewalFiles, type RenewalFiles } from './renewal-files.js';
 import { createRenewalLocks, type LockState, type RenewalLock, type RenewalLocks } from './renewal-locks.js';
 import { RenewalRecords } from './renewal-records.js';
@@ -78,7 +80,7 @@ class SharedRenewals implements Renewals {
   async renew(memberId: string, usedGeneration: number, signal: AbortSignal): Promise<Portal> {
     const name = `${usedGeneration}.${memberId}`;
     const running = this.#running.get(name) ?? this.#start(name, memberId, usedGeneration);
-    return untilAborted(running, signal);
+    return untilAborted(signal, running);
   }
 
   restore(): Promise<void> {
@@ -134,13 +136,12 @@ class SharedRenewals implements Renewals {
     }
   }
 
-  async #find(memberId: string, usedGeneration: number): Promise<Portal & { oauth: NonNullable<Portal['oauth']> }> {
-    const portal = await this.#deps.portals.find(memberId);
-    const oauth = portal?.oauth;
-    if (!portal || !oauth) throw new JobError('PORTAL_NOT_INSTALLED');
-    if (portal.suspension?.reason === 'reauthorize' && oauth.generation === usedGeneration)
-      throw suspendedError(portal.suspension, this.#deps.now());
-    return { ...portal, oauth };
+  async #find(memberId: string, usedGeneration: number): Promise<InstalledPortal> {
+    const portal = installed(await this.#deps.portals.find(memberId));
+    const { suspension, oauth } = portal;
+    if (suspension?.reason === 'reauthorize' && oauth.generation === usedGeneration)
+      throw suspendedError(suspension, this.#deps.now());
+    return portal;
   }
 
   #failIfVain(state: LockState, endsAtMs: number): void {
@@ -148,19 +149,5 @@ class SharedRenewals implements Renewals {
       throw new JobError('REST_UNAVAILABLE', 'tokens could not be renewed', { retryAfterMs: state.leftMs });
     if (this.#deps.now() > endsAtMs)
       throw new JobError('REST_UNAVAILABLE', 'tokens are being renewed', { retryAfterMs: this.#times.wait });
-  }
-}
-
-async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort);
   }
 }

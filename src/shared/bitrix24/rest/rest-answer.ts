@@ -64,6 +64,7 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
   IMCONNECTOR_NO_CORRECT_PROVIDER: 'never',
 };
 
+const PASSING_VERDICTS: ReadonlySet<Verdict> = new Set(['limited', 'method-limited', 'later']);
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429]);
 const CODE_LENGTH_MAX = 100;
 const OPERATING_WINDOW_MS = 600_000;
@@ -82,13 +83,28 @@ export function readRestAnswer(status: number, text: string): RestReply {
   if (failure && failure.error !== '') return ofFailure(status, failure, operatingOf(body));
   if (status >= 200 && status < 300 && isObject(body) && body['result'] !== undefined)
     return { kind: 'result', result: body['result'], operating: operatingOf(body) };
-  const isLater = status >= 500 || PASSING_STATUSES.has(status);
-  return { kind: isLater ? 'later' : 'unexpected', code: `HTTP ${status}` };
+  return { kind: isPassingStatus(status) ? 'later' : 'unexpected', code: `HTTP ${status}` };
 }
 
 /** The sender's own code, as far as it may stand in a log. */
 export function toCode(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_ .:-]/g, '').slice(0, CODE_LENGTH_MAX);
+}
+
+/** Why a portal that answers with this code is not called for a while; the OAuth server gives the same codes. */
+export function suspensionOf(code: string): SuspensionReason | undefined {
+  const verdict = knownVerdict(code);
+  return typeof verdict === 'object' ? verdict.suspend : undefined;
+}
+
+/** Whether a code speaks of a state that passes by itself, and not of what was asked. */
+export function isPassingCode(code: string): boolean {
+  const verdict = knownVerdict(code);
+  return verdict !== undefined && (PASSING_VERDICTS.has(verdict) || suspensionOf(code) === 'overload');
+}
+
+export function isPassingStatus(status: number): boolean {
+  return status >= 500 || PASSING_STATUSES.has(status);
 }
 
 /** The `error` in a body, where there is one. */
@@ -115,10 +131,15 @@ function verdictOf(status: number, code: string, description: string): Verdict {
   const name = code.toUpperCase();
   // Methods say it of one entity, too; only of the plan does it concern the whole portal.
   if (name === 'ACCESS_DENIED' && /\bcommercial plan/i.test(description)) return { suspend: 'access' };
-  const known = Object.hasOwn(VERDICTS, name) ? VERDICTS[name] : undefined;
+  const known = knownVerdict(name);
   if (known) return known;
-  if (status >= 500 || PASSING_STATUSES.has(status)) return 'later';
+  if (isPassingStatus(status)) return 'later';
   return status >= 400 ? 'never' : 'unexpected';
+}
+
+function knownVerdict(code: string): Verdict | undefined {
+  const name = code.toUpperCase();
+  return Object.hasOwn(VERDICTS, name) ? VERDICTS[name] : undefined;
 }
 
 function operatingOf(body: unknown): Operating | undefined {

@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobError } from '../../errors.js';
 import type { Logger } from '../../logger.js';
-import type { Portal, PortalOAuth, PortalStore } from '../../portals.js';
+import type { Portal, PortalStore } from '../../portals.js';
 import type { JsonValue } from '../event.js';
 import type { HostRules } from './host-rules.js';
+import { installed, type InstalledPortal } from './installed-portal.js';
 import type { PortalCalls, RestClient, RestParams, RestRun } from './portal-calls.js';
+import { redirectedEndpoint } from './redirected-endpoint.js';
 import type { Renewals } from './renewals.js';
 import type { Operating, RestReply, SuspensionReason } from './rest-answer.js';
 import type { RestBudget } from './rest-budget.js';
 import type { RestTransport } from './rest-transport.js';
+import { CallHabits } from './call-habits.js';
 import { claimProbe, isProbeDue, liftSuspension, suspend, suspendedError } from './suspensions.js';
 
 export interface RestClientDeps {
@@ -21,8 +24,6 @@ export interface RestClientDeps {
   readonly now: () => number;
 }
 
-type InstalledPortal = Portal & { readonly oauth: PortalOAuth };
-
 interface Call {
   readonly method: string;
   readonly params: RestParams;
@@ -34,6 +35,8 @@ const RUN_IN_PLACE_MS_MAX = 10_000;
 /** Of the 480 s in ten minutes after which a portal refuses a method (https://apidocs.bitrix24.com/limits.html). */
 const OPERATING_SECONDS_MAX = 450;
 const METHOD_REST_MS = 60_000;
+/** When a run comes back to a portal that got other tokens meanwhile: what Bitrix24 said was not of those. */
+const OTHER_TOKENS_MS = 60_000;
 
 /** Kinds of replies that only Bitrix24 gives: there is a portal at that address. */
 const FROM_PORTAL: ReadonlySet<RestReply['kind']> = new Set([
@@ -45,29 +48,44 @@ const FROM_PORTAL: ReadonlySet<RestReply['kind']> = new Set([
   'never',
 ]);
 
+/** No connection, so nothing was sent. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
 export function createRestClient(deps: RestClientDeps): RestClient {
-  return { open: (run) => new CallsOfRun(deps, run) };
+  const habits = new CallHabits();
+  return { open: (run) => new CallsOfRun(deps, run, habits) };
 }
 
 class CallsOfRun implements PortalCalls {
   readonly #deps: RestClientDeps;
   readonly #run: RestRun;
+  readonly #habits: CallHabits;
   #paid = 0;
   #waitedMs = 0;
 
-  constructor(deps: RestClientDeps, run: RestRun) {
+  constructor(deps: RestClientDeps, run: RestRun, habits: CallHabits) {
     this.#deps = deps;
     this.#run = run;
+    this.#habits = habits;
+    habits.noteRun(run.runKey);
   }
 
   async call(method: string, params: RestParams = {}): Promise<JsonValue> {
     const { memberId, signal } = this.#run;
     const call = { method, params };
-    let portal = await this.#admit(call);
+    let portal = await beforeSending(this.#admit(call));
     let reply = await this.#send(portal, call);
     if (reply.kind === 'renew') {
-      portal = installed(await this.#deps.renewals.renew(memberId, portal.oauth.generation, signal));
-      await this.#pay(portal, method);
+      // The portal has refused the call, so nothing of it was done.
+      portal = installed(await beforeSending(this.#deps.renewals.renew(memberId, portal.oauth.generation, signal)));
+      await beforeSending(this.#pay(portal, method));
       reply = await this.#send(portal, call);
     }
     return this.#conclude(portal, call, reply);
@@ -91,7 +109,14 @@ class CallsOfRun implements PortalCalls {
     for (;;) {
       const leftMs = Math.max(0, RUN_IN_PLACE_MS_MAX - this.#waitedMs);
       const inPlaceMsMax = Math.min(IN_PLACE_MS_MAX, leftMs);
-      const place = { memberId, isEnterprise, method, runKey, calls: this.#paid + 1, inPlaceMsMax };
+      const place = {
+        memberId,
+        isEnterprise,
+        method,
+        runKey,
+        calls: this.#habits.placesFor(runKey, this.#paid + 1),
+        inPlaceMsMax,
+      };
       const answer = await this.#deps.budget.take(place);
       signal.throwIfAborted();
       if (answer.kind === 'go') break;
@@ -100,6 +125,7 @@ class CallsOfRun implements PortalCalls {
       await sleep(answer.ms, undefined, { signal });
     }
     this.#paid += 1;
+    this.#habits.noteCalls(runKey, this.#paid);
   }
 
   async #send(portal: InstalledPortal, call: Call): Promise<RestReply> {
@@ -109,21 +135,11 @@ class CallsOfRun implements PortalCalls {
     const request = { ...call, accessToken: portal.oauth.accessToken, signal: this.#run.signal };
     const reply = await transport.post({ ...request, endpoint });
     if (reply.kind !== 'moved') return reply;
-    const moved = this.#newEndpoint(endpoint, reply.location);
+    const moved = redirectedEndpoint(rules, endpoint, reply.location);
     await this.#pay(portal, call.method);
     const second = await transport.post({ ...request, endpoint: moved });
     if (FROM_PORTAL.has(second.kind)) await this.#remember(portal, moved);
     return second;
-  }
-
-  /** A portal that was renamed says so by a redirect (https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html). */
-  #newEndpoint(from: URL, location: string): URL {
-    const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
-    const isPlain = to !== undefined && to.username === '' && to.password === '';
-    const endpoint = isPlain ? this.#deps.rules.portalEndpoint(`${to.protocol}//${to.host}/rest/`) : undefined;
-    if (!endpoint) throw new JobError('REST_HOST_REFUSED', 'a redirect');
-    if (endpoint.href === from.href) throw new JobError('REST_UNEXPECTED', 'a redirect to itself');
-    return endpoint;
   }
 
   async #remember({ memberId, clientEndpoint }: Portal, moved: URL): Promise<void> {
@@ -157,7 +173,9 @@ class CallsOfRun implements PortalCalls {
       case 'never':
         throw new JobError('REST_REFUSED', reply.code);
       case 'unreachable':
-        throw new JobError('REST_UNREACHABLE', reply.code);
+        throw new JobError('REST_UNREACHABLE', reply.code, {
+          isSent: NOT_CONNECTED.has(reply.code) ? false : undefined,
+        });
       case 'host-refused':
         throw new JobError('REST_HOST_REFUSED', reply.code);
       default:
@@ -169,8 +187,7 @@ class CallsOfRun implements PortalCalls {
     const { memberId, suspension, oauth } = portal;
     if (operating && operating.seconds >= OPERATING_SECONDS_MAX)
       await this.#deps.budget.block(memberId, method, operating.resetInMs || METHOD_REST_MS);
-    if (!suspension) return;
-    await liftSuspension(this.#deps.portals, memberId, oauth.generation);
+    if (!suspension || !(await liftSuspension(this.#deps.portals, memberId, oauth.generation))) return;
     this.#deps.logger.info({ event: 'portal.resumed', memberId }, 'the portal can be called again');
   }
 
@@ -198,11 +215,17 @@ class CallsOfRun implements PortalCalls {
       logger.warn({ event: 'portal.suspended', memberId, reason, code }, 'the portal cannot be called at present');
     return after?.suspension
       ? suspendedError(after.suspension, now(), code)
-      : new JobError('REST_UNAVAILABLE', code, { retryAfterMs: METHOD_REST_MS });
+      : new JobError('REST_UNAVAILABLE', code, { retryAfterMs: OTHER_TOKENS_MS });
   }
 }
 
-function installed(portal: Portal | undefined): InstalledPortal {
-  if (!portal?.oauth) throw new JobError('PORTAL_NOT_INSTALLED');
-  return { ...portal, oauth: portal.oauth };
+/** Marks what failed before the call went out. */
+async function beforeSending<Value>(work: Promise<Value>): Promise<Value> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    const { code, detail, retryAfterMs } = error;
+    throw new JobError(code, detail, { cause: error, retryAfterMs, isSent: false });
+  }
 }

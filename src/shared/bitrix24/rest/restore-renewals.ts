@@ -14,7 +14,10 @@ export interface RestoreRenewalsDeps {
 
 /** How long Redis may take to make a record safe. */
 const KEPT_MS = 3_600_000;
-/** As long as a removal is remembered. A missing record alone may be a Redis that is being put back. */
+/**
+ * A missing record alone may be a Redis that is being put back, so its file stays for so long. A removal that is still remembered
+ * (EFFECT_AGE_SECONDS_MAX and KEEP_FAILED_SECONDS, 21 days by default) ends that at once.
+ */
 const ORPHAN_MS = 30 * 86_400_000;
 
 /** Puts every pair that is newer than that of its record into it, and removes the files that are of no more use. */

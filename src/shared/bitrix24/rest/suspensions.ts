@@ -2,9 +2,11 @@ import { JobError } from '../../errors.js';
 import type { Portal, PortalStore, Suspension } from '../../portals.js';
 import type { SuspensionReason } from './rest-answer.js';
 
+/** An end of payment that an event told is looked at as late as one that a call met. */
+export const PAYMENT_PROBE_MS = 3_600_000;
 /** After this one call may look whether it has healed. Nothing but a new installation gives another refresh token. */
 const PROBE_AFTER_MS: Readonly<Record<SuspensionReason, number | null>> = {
-  payment: 3_600_000,
+  payment: PAYMENT_PROBE_MS,
   deleted: 900_000,
   access: 3_600_000,
   overload: 900_000,
@@ -45,11 +47,14 @@ export async function claimProbe(portals: PortalStore, memberId: string, nowMs: 
   return isOurs;
 }
 
-/** A call went through. */
-export async function liftSuspension(portals: PortalStore, memberId: string, generation: number): Promise<void> {
-  await portals.update(memberId, (portal) =>
-    portal?.suspension && portal.oauth?.generation === generation ? { ...portal, suspension: null } : undefined,
-  );
+/** A call went through, with tokens of this generation. Says whether a suspension ended by that. */
+export async function liftSuspension(portals: PortalStore, memberId: string, generation: number): Promise<boolean> {
+  let isLifted = false;
+  await portals.update(memberId, (portal) => {
+    isLifted = portal?.oauth?.generation === generation && portal.suspension !== null;
+    return portal && isLifted ? { ...portal, suspension: null } : undefined;
+  });
+  return isLifted;
 }
 
 export function isProbeDue({ probeAtMs: atMs }: Suspension, nowMs: number): boolean {
