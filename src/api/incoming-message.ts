@@ -1,7 +1,8 @@
 import { hash, randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { Webhook } from 'standardwebhooks';
-import type { Issue, JsonValue, OpenAuth } from '../shared/bitrix24/event.js';
+import type { Issue, JsonValue } from '../shared/bitrix24/event.js';
+import { bareAuth } from '../shared/bitrix24/open-auth.js';
 import { redactData } from '../shared/bitrix24/redact-secrets.js';
 import { isMap } from '../shared/bitrix24/schema-parts.js';
 import { secretValuesOf, withSecretsOfData } from '../shared/bitrix24/secret-values.js';
@@ -96,7 +97,7 @@ function toDelivery(
   { webhookId, receivedAtMs }: { readonly webhookId: string; readonly receivedAtMs: number },
 ): NewDelivery {
   const id = randomUUID();
-  const auth = authOf(memberId);
+  const auth = bareAuth(memberId);
   const isOpen = (value: string): boolean => value === memberId;
   const redacted = redactData(data, withSecretsOfData(secretValuesOf({}, isOpen), data, isOpen));
   return {
@@ -122,20 +123,6 @@ function eventIdOf(parts: readonly string[]): string {
 
 /** As many as the ids of other events have. */
 const EVENT_ID_BYTES = 16;
-
-function authOf(memberId: string): OpenAuth {
-  return {
-    memberId,
-    domain: null,
-    scope: null,
-    status: null,
-    userId: null,
-    clientEndpoint: null,
-    serverEndpoint: null,
-    expires: null,
-    expiresIn: null,
-  };
-}
 
 function matching(value: unknown, pattern: RegExp): string | null {
   return typeof value === 'string' && pattern.test(value) ? value : null;

@@ -104,12 +104,20 @@ interface Fault {
   readonly what: string;
 }
 
-/** `event.get` gives no ids of the handlers, only where they point. An offline one is a queue on Bitrix24's side, and calls nobody. */
 function boundAt(handlerUrl: string, handlers: JsonValue): ReadonlySet<string> {
-  const ours = listOf(handlers)
+  const ours = onlineHandlers(handlers).filter(({ handler }) => handler === handlerUrl);
+  return new Set(ours.map(({ event }) => event));
+}
+
+/**
+ * Who listens to what, by the answer of `event.get`; names in upper case. It gives no ids of the handlers, only where they point. An
+ * offline one is a queue on Bitrix24's side, and calls nobody.
+ */
+export function onlineHandlers(answer: JsonValue): readonly { readonly event: string; readonly handler: string }[] {
+  return listOf(answer)
     .map(mapOf)
-    .filter((handler) => handler['handler'] === handlerUrl && Number(handler['offline'] ?? 0) === 0);
-  return new Set(ours.map((handler) => textOf(handler['event']).toUpperCase()));
+    .filter((handler) => Number(handler['offline'] ?? 0) === 0)
+    .map((handler) => ({ event: textOf(handler['event']).toUpperCase(), handler: textOf(handler['handler']) }));
 }
 
 interface Binding {

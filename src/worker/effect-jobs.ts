@@ -1,5 +1,5 @@
 import { effectJobId, type EffectJobData, type EffectQueue } from '../shared/queues.js';
-import { promoted } from './promoted.js';
+import { promoted } from './moved-job.js';
 import type { Subject } from './attempts.js';
 
 /** Adds the jobs of single effects. Adding one twice adds it once. */

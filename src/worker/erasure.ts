@@ -1,3 +1,4 @@
+import { bareAuth } from '../shared/bitrix24/open-auth.js';
 import type { Delivery } from '../shared/delivery.js';
 import type { PortalStore } from '../shared/portals.js';
 
@@ -6,19 +7,8 @@ import type { PortalStore } from '../shared/portals.js';
  */
 export function erased(delivery: Delivery): Delivery {
   const { v, id, eventId, receivedAtMs, name, handlerId, ts } = delivery;
-  const auth = {
-    memberId: '',
-    domain: null,
-    scope: null,
-    status: null,
-    userId: null,
-    clientEndpoint: null,
-    serverEndpoint: null,
-    expires: null,
-    expiresIn: null,
-  };
   const body = { state: 'open', payload: null } as const;
-  return { v, id, eventId, receivedAtMs, name, handlerId, ts, auth, body, seal: '', bytes: 0 };
+  return { v, id, eventId, receivedAtMs, name, handlerId, ts, auth: bareAuth(''), body, seal: '', bytes: 0 };
 }
 
 /** The same of the delivery that removed its portal, once it has done so; undefined for all others. */

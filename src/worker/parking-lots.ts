@@ -1,5 +1,6 @@
 import type { Delivery } from '../shared/delivery.js';
 import { createParkingLot, type ParkingDeps, type ParkingLot } from './parking-lot.js';
+import { isInstallation } from './installation/installation-claim.js';
 import type { Keys } from '../shared/keys.js';
 
 /**
@@ -12,8 +13,6 @@ export interface ParkingLots {
   jobsOf(memberId: string): Promise<readonly string[]>;
 }
 
-const LIFE_EVENTS: ReadonlySet<string> = new Set(['ONAPPINSTALL', 'ONAPPUPDATE']);
-
 export function createParkingLots(deps: Omit<ParkingDeps, 'keys'> & { readonly keys: Keys }): ParkingLots {
   const { keys } = deps;
   const events = createParkingLot(deps);
@@ -22,7 +21,7 @@ export function createParkingLots(deps: Omit<ParkingDeps, 'keys'> & { readonly k
   return {
     lotOf({ name, source }) {
       if (source === 'page') return pages;
-      return LIFE_EVENTS.has(name) ? installations : events;
+      return isInstallation(name) ? installations : events;
     },
     async jobsOf(memberId) {
       return (await Promise.all([installations, pages, events].map((lot) => lot.jobsOf(memberId)))).flat();

@@ -6,7 +6,7 @@ import type { DeliveryQueue, EffectQueue } from '../shared/queues.js';
 import type { Redis } from '../shared/redis.js';
 import type { RestStack } from '../shared/rest-stack.js';
 import type { ParkingLots } from './parking-lots.js';
-import { promoted } from './promoted.js';
+import { promoted } from './moved-job.js';
 import type { WaitingForPortal } from './waiting-for-portal.js';
 
 /**

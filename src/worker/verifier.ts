@@ -1,8 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Delivery, Secrets } from '../shared/delivery.js';
 import type { Portal, PortalStore, Removal } from '../shared/portals.js';
 import type { Sealer } from '../shared/sealer.js';
 import { openSecrets } from '../shared/delivery-seal.js';
+import { matchesAny, secretDigest } from '../shared/secret-digest.js';
 import { installationClaimOf, type InstallationClaim } from './installation/installation-claim.js';
 
 declare const verified: unique symbol;
@@ -41,7 +41,9 @@ export interface VerifierDeps {
 
 /** https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html: `application_token` is the only proof of the sender. */
 export function createVerifier(deps: VerifierDeps): Verifier {
-  const configured = new Map([...deps.applicationTokens].map(([memberId, tokens]) => [memberId, tokens.map(digest)]));
+  const configured = new Map(
+    [...deps.applicationTokens].map(([memberId, tokens]) => [memberId, tokens.map(secretDigest)]),
+  );
   const canProve = deps.canProve ?? false;
 
   return {
@@ -81,7 +83,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const installed = portal?.applicationTokens.filter(
       ({ receivedBeforeMs }) => receivedBeforeMs === null || delivery.receivedAtMs < receivedBeforeMs,
     );
-    return [...(own ?? []), ...(installed ?? []).map(({ token }) => digest(token))];
+    return [...(own ?? []), ...(installed ?? []).map(({ token }) => secretDigest(token))];
   }
 }
 
@@ -99,7 +101,7 @@ function isTrue(
   // The ingress has checked its signature; what is left to ask is whether there is such a portal.
   if (delivery.source === 'incoming') return isKnown || tokens.length > 0;
   const token = secrets.auth.application_token;
-  return typeof token === 'string' && matchesAny(digest(token), tokens);
+  return typeof token === 'string' && matchesAny(secretDigest(token), tokens);
 }
 
 function isBefore(delivery: Delivery, removal: Removal): boolean {
@@ -113,16 +115,4 @@ function isRemovalAgain(delivery: Delivery, portal: Portal | undefined): boolean
 
 function brand(delivery: Delivery): VerifiedDelivery {
   return delivery as VerifiedDelivery;
-}
-
-/** Hashes are of one length, so that the comparison tells nothing of the token's. */
-function digest(token: string): Buffer {
-  return createHash('sha256').update(token, 'utf8').digest();
-}
-
-/** Looks at all of them, whichever fits, so that the time does not tell which. */
-function matchesAny(actual: Buffer, expected: readonly Buffer[]): boolean {
-  let found = false;
-  for (const candidate of expected) found = timingSafeEqual(actual, candidate) || found;
-  return found;
 }

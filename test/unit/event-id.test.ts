@@ -1,23 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BitrixEvent, JsonValue, OpenAuth } from '../../src/shared/bitrix24/event.js';
+import type { BitrixEvent, JsonValue } from '../../src/shared/bitrix24/event.js';
 import { eventIdOf, pointsOnly } from '../../src/shared/bitrix24/event-id.js';
+import { bareAuth } from '../../src/shared/bitrix24/open-auth.js';
 
 const IDENTITY = { memberId: 'm1', name: 'ONX', handlerId: 5, ts: 1773761165, fingerprint: 'f1' };
 
-const AUTH: OpenAuth = {
-  memberId: 'm1',
-  domain: null,
-  scope: null,
-  status: null,
-  userId: null,
-  clientEndpoint: null,
-  serverEndpoint: null,
-  expires: null,
-  expiresIn: null,
-};
-
 function otherEvent(payload: JsonValue): BitrixEvent {
-  return { kind: 'OTHER', name: 'ONCRMDEALUPDATE', handlerId: 1, ts: 1, auth: AUTH, payload };
+  return { kind: 'OTHER', name: 'ONCRMDEALUPDATE', handlerId: 1, ts: 1, auth: bareAuth('m1'), payload };
 }
 
 describe('eventIdOf', () => {

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { CallAs } from '../../shared/bitrix24/rest/call-as.js';
 import { errorMessage } from '../../shared/caught-error.js';
@@ -7,6 +6,7 @@ import type { ConnectorStates } from '../../shared/connector-states.js';
 import { HTTP_ERRORS } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { Portal, PortalStore } from '../../shared/portals.js';
+import { matchesAny, secretDigest } from '../../shared/secret-digest.js';
 import type { Sealer } from '../../shared/sealer.js';
 import { ConnectorCalls, type ConnectorPlace } from './connector-calls.js';
 import { parseConnectorForm, parseSwitchForm, type ConnectorForm, type FormResult } from './connector-form.js';
@@ -114,13 +114,11 @@ async function findPortal({ portals }: ConnectorPageDeps, memberId: string): Pro
 
 /** Only the token that holds now: one that was replaced opens nothing. Hashes are of one length, whatever the tokens are. */
 function isCurrentToken({ applicationTokens }: Portal, token: string): boolean {
-  const actual = digest(token);
   const current = applicationTokens.filter(({ receivedBeforeMs }) => receivedBeforeMs === null);
-  return current.map((known) => timingSafeEqual(digest(known.token), actual)).includes(true);
-}
-
-function digest(token: string): Buffer {
-  return createHash('sha256').update(token, 'utf8').digest();
+  return matchesAny(
+    secretDigest(token),
+    current.map((known) => secretDigest(known.token)),
+  );
 }
 
 function callsTo(deps: ConnectorPageDeps, { clientEndpoint }: Portal, accessToken: string): ConnectorCalls {

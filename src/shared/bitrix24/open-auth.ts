@@ -49,6 +49,21 @@ export function splitAuth(auth: Fields, memberId: string): SplitAuth {
   };
 }
 
+/** Of a portal of which nothing more is said. */
+export function bareAuth(memberId: string): OpenAuth {
+  return {
+    memberId,
+    domain: null,
+    scope: null,
+    status: null,
+    userId: null,
+    clientEndpoint: null,
+    serverEndpoint: null,
+    expires: null,
+    expiresIn: null,
+  };
+}
+
 function openAuthOf(fields: Fields, memberId: string): OpenAuth {
   const text = (name: string): string | null => {
     const value = fields[name];

@@ -15,11 +15,16 @@ export interface InstallationClaim {
   readonly source: 'event' | 'page';
 }
 
-const LIFE_EVENTS: ReadonlySet<string> = new Set(['ONAPPINSTALL', 'ONAPPUPDATE']);
+const INSTALLATIONS: ReadonlySet<string> = new Set(['ONAPPINSTALL', 'ONAPPUPDATE']);
+
+/** Whether an event of this name may bring a new application token. */
+export function isInstallation(name: string): boolean {
+  return INSTALLATIONS.has(name);
+}
 
 /** undefined for other events, and for one without an access token: it proves nothing. */
 export function installationClaimOf(delivery: Delivery, secrets: Secrets): InstallationClaim | undefined {
-  if (!LIFE_EVENTS.has(delivery.name)) return undefined;
+  if (!isInstallation(delivery.name)) return undefined;
   const applicationToken = textIn(secrets.auth.application_token);
   const accessToken = textIn(secrets.auth.access_token);
   if (applicationToken === null || accessToken === null) return undefined;

@@ -1,11 +1,11 @@
-import { timingSafeEqual } from 'node:crypto';
-import type { JsonValue } from '../../shared/bitrix24/event.js';
 import { jsonField } from '../../shared/bitrix24/json-field.js';
 import type { Delivery, Secrets } from '../../shared/delivery.js';
 import type { CallAs } from '../../shared/bitrix24/rest/call-as.js';
 import { JobError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
+import { onlineHandlers } from '../../shared/portal-setup.js';
 import { emptyPortal, type ApplicationToken, type Portal, type PortalStore } from '../../shared/portals.js';
+import { matchesAny, secretDigest } from '../../shared/secret-digest.js';
 import type { Confirmation, Confirmations } from './confirmations.js';
 import type { InstallationClaim } from './installation-claim.js';
 import type { Mismatches } from './mismatches.js';
@@ -174,7 +174,9 @@ export class PortalInstaller implements Installer {
    */
   async #heardByOthers(pending: Confirmation, signal: AbortSignal): Promise<string | undefined> {
     const handlers = await this.#deps.callAs({ ...callOf(pending, signal), method: 'event.get', params: {} });
-    const addresses = listenersOf(handlers, 'ONAPPTEST');
+    const addresses = onlineHandlers(handlers)
+      .filter(({ event }) => event === 'ONAPPTEST')
+      .map(({ handler }) => handler);
     if (addresses.some((address) => address !== this.#deps.eventsUrl))
       return 'another address listens to ONAPPTEST there';
     return addresses.length === 0 ? 'ONAPPTEST could not be bound there' : undefined;
@@ -239,20 +241,6 @@ function callOf({ claim, facts }: Confirmation, signal: AbortSignal) {
   return { endpoint: new URL(facts.clientEndpoint), accessToken: claim.accessToken, signal };
 }
 
-/** `event.get` gives a list of subscriptions; an offline one is a queue on the portal's side, and calls nobody. */
-function listenersOf(handlers: JsonValue, event: string): readonly string[] {
-  const list: readonly JsonValue[] = Array.isArray(handlers) ? handlers : [];
-  return list
-    .filter((handler) => textIn(handler, 'event').toUpperCase() === event)
-    .filter((handler) => Number(jsonField(handler, 'offline') ?? 0) === 0)
-    .map((handler) => textIn(handler, 'handler'));
-}
-
-function textIn(value: JsonValue, name: string): string {
-  const text = jsonField(value, name);
-  return typeof text === 'string' ? text : '';
-}
-
 /** It may be bound already, which is an error there. Where it is not, no answer will come, and that ends it. */
 function ofBinding(error: unknown): null {
   if (error instanceof JobError && error.verdict !== 'later') return null;
@@ -260,6 +248,5 @@ function ofBinding(error: unknown): null {
 }
 
 function isEqual(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)];
-  return a.length === b.length && timingSafeEqual(a, b);
+  return matchesAny(secretDigest(one), [secretDigest(other)]);
 }

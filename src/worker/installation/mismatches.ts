@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage } from '../../shared/caught-error.js';
 import type { Keys } from '../../shared/keys.js';
 import type { Logger } from '../../shared/logger.js';
 import type { RejectedQueue } from '../../shared/queues.js';
 import type { Redis } from '../../shared/redis.js';
+import { moved } from '../moved-job.js';
 
 /**
  * Which jobs of a portal were rejected lately because of their token. Events overtake each other: one that is signed with a new
@@ -43,7 +43,9 @@ export function createMismatches(deps: {
       for (let round = 1; round <= ROUNDS; round += 1) {
         const jobIds = await redis.zrangebyscore(key, deps.now() - RECENT_MS, '+inf');
         for (const jobId of jobIds) {
-          const isRetried = await retried(await queue.getJob(jobId));
+          const job = await queue.getJob(jobId);
+          // One that is just being rejected is not there yet, or has not failed yet.
+          const isRetried = job !== undefined && (await moved(job.retry('failed')));
           looked += isRetried ? 1 : 0;
           if (isRetried || round === ROUNDS) await redis.zrem(key, jobId);
         }
@@ -57,16 +59,4 @@ export function createMismatches(deps: {
         );
     },
   };
-}
-
-/** False for a job that is just being rejected: it is not there yet, or has not failed yet. */
-async function retried(job: Awaited<ReturnType<RejectedQueue['getJob']>>): Promise<boolean> {
-  if (!job) return false;
-  try {
-    await job.retry('failed');
-    return true;
-  } catch (error) {
-    if (/is not in the \w+ state|Missing key/.test(errorMessage(error))) return false;
-    throw error;
-  }
 }
