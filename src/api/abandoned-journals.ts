@@ -120,7 +120,7 @@ function sourceOf(folder: JournalFolder, lastSequence: number): RecordSource {
   return {
     id: folder.path,
     lastSequence,
-    read: (after) => folder.read(after),
+    read: (after, recordsMax) => folder.read(after, recordsMax),
     readProgress: () => folder.readProgress(),
     writeProgress: (progress) => folder.writeProgress(progress),
     purge: () => Promise.resolve(),

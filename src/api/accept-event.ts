@@ -24,12 +24,13 @@ export interface AcceptEventDeps {
  */
 export function createAcceptEvent(deps: AcceptEventDeps): (request: Request, response: Response) => Promise<void> {
   return async (request, response) => {
+    const arrivedAtMs = performance.now();
     const receivedAtMs = Date.now();
     if (!deps.senders.isAllowed(request.ip)) throw new HttpError('sender_not_allowed');
     requirePost(request);
     await deps.receiveBody({ request, response }, async (body) => {
       const delivery = toDelivery(deps, parse(deps, body), receivedAtMs);
-      await deps.keepDelivery(delivery);
+      await deps.keepDelivery(delivery, arrivedAtMs);
       answer(response, { status: 200, body: acceptance(delivery) });
     });
   };

@@ -1,8 +1,10 @@
 import type { Delivery } from '../shared/delivery.js';
 import { DELIVERY_JOB_OPTIONS, type DeliveryQueue } from '../shared/queues.js';
+import { parseRedisInfo } from '../shared/redis-info.js';
 import type { Redis } from '../shared/redis.js';
 import type { QueueLoad } from './queue-gate.js';
 import { withTimeLimit } from '../shared/time-limit.js';
+import type { Tracing } from '../shared/tracing/tracing.js';
 
 const LOAD_TIMEOUT_MS = 3000;
 
@@ -19,13 +21,17 @@ export interface AddResult {
 export async function addDeliveries(
   queue: DeliveryQueue,
   deliveries: readonly (Delivery | undefined)[],
-  timeoutMs: number,
+  { timeoutMs, tracing }: { readonly timeoutMs: number; readonly tracing: Tracing },
 ): Promise<AddResult> {
   const isAnswered = deliveries.map(() => false);
   let error: unknown;
   const adds = deliveries.map(async (delivery, index) => {
     try {
-      if (delivery) await queue.add(delivery.name, delivery, { ...DELIVERY_JOB_OPTIONS, jobId: delivery.id });
+      if (delivery) {
+        // With the time of its receipt a look at the queue tells how long it has waited in all.
+        const options = { ...DELIVERY_JOB_OPTIONS, jobId: delivery.id, timestamp: delivery.receivedAtMs };
+        await tracing.resume(delivery.trace, () => queue.add(delivery.name, delivery, options));
+      }
       isAnswered[index] = true;
     } catch (failure) {
       error ??= failure;
@@ -43,9 +49,6 @@ export async function loadOf(queue: DeliveryQueue, redis: Redis): Promise<QueueL
   const both = Promise.all([queue.getJobCounts('wait', 'delayed', 'prioritized'), redis.info('memory')]);
   const [counts, info] = await withTimeLimit(both, LOAD_TIMEOUT_MS, 'the look at the queue');
   const waitingDeliveries = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  return { waitingDeliveries, usedBytes: numberIn(info, 'used_memory'), bytesMax: numberIn(info, 'maxmemory') };
-}
-
-function numberIn(info: string, name: string): number {
-  return Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  const { usedBytes, bytesMax } = parseRedisInfo(info);
+  return { waitingDeliveries, usedBytes, bytesMax };
 }

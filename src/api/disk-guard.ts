@@ -21,7 +21,7 @@ const TIME_SHARE_MAX = 1 / 20;
  */
 export class DiskGuard {
   readonly #deps: DiskGuardDeps;
-  #problem: string | undefined;
+  #look: DiskState = { problem: undefined, freeBytes: 0, journalBytes: 0 };
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -38,7 +38,16 @@ export class DiskGuard {
 
   /** Why nothing may be written now. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#look.problem;
+  }
+
+  /** What this user may still fill. */
+  get freeBytes(): number {
+    return this.#look.freeBytes;
+  }
+
+  get journalBytes(): number {
+    return this.#look.journalBytes;
   }
 
   stop(): void {
@@ -48,7 +57,9 @@ export class DiskGuard {
 
   async #checkAndRepeat(): Promise<void> {
     const startedMs = performance.now();
-    this.#tell(await findProblem(this.#deps));
+    const look = await lookAtDisk(this.#deps);
+    this.#tell(look.problem);
+    this.#look = { ...this.#look, ...look };
     if (this.#isStopped) return;
     const pauseMs = Math.max(CHECK_EVERY_MS, (performance.now() - startedMs) / TIME_SHARE_MAX);
     this.#timer = setTimeout(() => void this.#checkAndRepeat(), pauseMs);
@@ -57,24 +68,39 @@ export class DiskGuard {
 
   #tell(problem: string | undefined): void {
     const { logger } = this.#deps;
-    if (problem !== undefined && this.#problem === undefined)
+    const before = this.#look.problem;
+    if (problem !== undefined && before === undefined)
       logger.error({ event: 'storage.stopped', reason: problem }, 'events are turned away until the disk has room');
-    if (problem === undefined && this.#problem !== undefined)
+    if (problem === undefined && before !== undefined)
       logger.info({ event: 'storage.resumed' }, 'the disk has room again');
-    this.#problem = problem;
   }
 }
 
-async function findProblem(deps: DiskGuardDeps): Promise<string | undefined> {
+interface DiskState {
+  readonly problem: string | undefined;
+  readonly freeBytes: number;
+  readonly journalBytes: number;
+}
+
+/** What cannot be looked at is not in the answer. */
+async function lookAtDisk(deps: DiskGuardDeps): Promise<Pick<DiskState, 'problem'> & Partial<DiskState>> {
   try {
     const disk = await statfs(deps.dir);
     const freeBytes = disk.bavail * disk.bsize;
-    if (freeBytes < deps.freeBytesMin) return `DISK_FREE_BYTES_MIN: ${freeBytes} bytes are free`;
-    const bytes = await folderBytes(deps.dir);
-    return bytes > deps.bytesMax ? `JOURNAL_BYTES_MAX: the journals take ${bytes} bytes` : undefined;
+    const journalBytes = await folderBytes(deps.dir);
+    return { problem: problemIn(deps, freeBytes, journalBytes), freeBytes, journalBytes };
   } catch (error) {
-    return `the disk cannot be looked at: ${errorMessage(error)}`;
+    return { problem: `the disk cannot be looked at: ${errorMessage(error)}` };
   }
+}
+
+function problemIn(
+  { freeBytesMin, bytesMax }: DiskGuardDeps,
+  freeBytes: number,
+  journalBytes: number,
+): string | undefined {
+  if (freeBytes < freeBytesMin) return `DISK_FREE_BYTES_MIN: ${freeBytes} bytes are free`;
+  return journalBytes > bytesMax ? `JOURNAL_BYTES_MAX: the journals take ${journalBytes} bytes` : undefined;
 }
 
 /** Of all files below it; what vanishes meanwhile counts as nothing. */

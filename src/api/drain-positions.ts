@@ -1,5 +1,6 @@
 import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
+import { Backlog, type BacklogState } from './backlog.js';
 import { DrainPosition } from './drain-position.js';
 import { StorageError, type RecordSource } from './journal.js';
 import type { JournalRecord } from './journal-folder.js';
@@ -24,10 +25,20 @@ export class DrainPositions {
   readonly #deps: DrainPositionsDeps;
   readonly #positions = new Map<RecordSource, DrainPosition>();
   readonly #unreadable = new Set<RecordSource>();
+  readonly #backlog: Backlog;
   #identity: string | undefined;
 
   constructor(deps: DrainPositionsDeps) {
     this.#deps = deps;
+    this.#backlog = new Backlog({
+      sources: () => deps.journals.sources,
+      confirmedOf: (source) => this.#positions.get(source)?.confirmed ?? 0,
+    });
+  }
+
+  /** What is still to be sent. */
+  backlog(): Promise<BacklogState> {
+    return this.#backlog.look();
   }
 
   get waiting(): number {

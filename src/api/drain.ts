@@ -4,10 +4,12 @@ import { ConfigError } from '../shared/config.js';
 import type { Delivery } from '../shared/delivery.js';
 import { createKeys } from '../shared/keys.js';
 import type { Logger } from '../shared/logger.js';
-import { openQueue, type DeliveryQueue } from '../shared/queues.js';
+import { openTracedQueue, type DeliveryQueue } from '../shared/queues.js';
+import type { RedisAddress } from '../shared/redis-address.js';
 import { connectFailingFast, type Redis } from '../shared/redis.js';
 import type { SecretKeys } from '../shared/secret-keys.js';
 import { addDeliveries, loadOf } from './delivery-queue.js';
+import type { BacklogState } from './backlog.js';
 import { DrainPositions, type DrainPlace } from './drain-positions.js';
 import { StorageError } from './journal.js';
 import type { JournalRecord } from './journal-folder.js';
@@ -16,13 +18,15 @@ import { QueueGate } from './queue-gate.js';
 import { RedisContact } from './redis-contact.js';
 import { Signal } from './signal.js';
 import { withTimeLimit } from '../shared/time-limit.js';
+import type { Tracing } from '../shared/tracing/tracing.js';
 
 export interface DrainDeps {
   readonly journals: Pick<Journals, 'sources' | 'remove' | 'waitForRecords' | 'wake'>;
-  readonly redisUrl: string;
+  readonly redis: RedisAddress;
   readonly queuePrefix: string;
   readonly secretKeys: SecretKeys;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   /** How long a confirmed record is held, to be sent again to a Redis that turns out to be another one. */
   readonly holdMs?: number;
 }
@@ -32,6 +36,7 @@ const ADD_TIMEOUT_MS = 3000;
 const IDLE_MS = 1000;
 const GATE_CLOSED_MS = 250;
 const BACKOFF_MS = { first: 50, max: 1000 } as const;
+const NO_CONNECTION = 'no connection to Redis';
 const FIRST_CONTACT_MS = 1500;
 /** What close waits for: an empty journal, the batch under way, the queue. */
 const CLOSE_MS = { empty: 1000, batch: 3500, queue: 1000 } as const;
@@ -52,14 +57,20 @@ export class Drain {
   readonly #positions: DrainPositions;
   readonly #retry = new Signal();
   #failures = 0;
+  #failing: string | undefined;
   #closeByMs: number | undefined;
   #running: Promise<void> = Promise.resolve();
 
   private constructor(deps: DrainDeps) {
     const { logger, secretKeys } = deps;
     this.#deps = deps;
-    const redis = connectFailingFast(deps.redisUrl, logger);
-    const queue: DeliveryQueue = openQueue<Delivery>('deliveries', redis, deps.queuePrefix);
+    const redis = connectFailingFast(deps.redis, logger);
+    const { queuePrefix: prefix, tracing } = deps;
+    const queue: DeliveryQueue = openTracedQueue<Delivery>('deliveries', {
+      redis,
+      prefix,
+      telemetry: tracing.telemetry,
+    });
     redis.on('ready', () => this.#retry.set());
     this.#contact = new RedisContact({ redis, keys: createKeys(deps.queuePrefix), secretKeys, nowMs });
     this.#gate = new QueueGate({ load: () => loadOf(queue, redis), logger, nowMs });
@@ -88,6 +99,22 @@ export class Drain {
   /** Records that no Redis has confirmed yet. */
   get waiting(): number {
     return this.#positions.waiting;
+  }
+
+  /** How many wait, and since when the oldest of them, read from the journals. */
+  backlog(): Promise<BacklogState> {
+    return this.#positions.backlog();
+  }
+
+  /** Redis answers, and takes what is moved to it. */
+  get isRedisReached(): boolean {
+    return this.#redis.status === 'ready' && this.#failures === 0;
+  }
+
+  /** Why events stay in the journal. */
+  get problem(): string | undefined {
+    if (!this.isRedisReached) return `events cannot be moved to Redis: ${this.#failing ?? NO_CONNECTION}`;
+    return this.#gate.isClosed ? 'Redis is as full as it may get' : undefined;
   }
 
   /** Ends the batch under way, and for a moment goes on until the journals are empty, if Redis is well. */
@@ -140,8 +167,9 @@ export class Drain {
     const admitted = await this.#gate.admit(records.map((record) => record.text.length));
     const batch = records.slice(0, admitted);
     const { connection } = this.#contact;
+    const { tracing } = this.#deps;
     const deliveries = batch.map((record) => this.#parse(record));
-    const result = await addDeliveries(this.#queue, deliveries, ADD_TIMEOUT_MS);
+    const result = await addDeliveries(this.#queue, deliveries, { timeoutMs: ADD_TIMEOUT_MS, tracing });
     // What was in flight goes again on the next connection, which may lead to another, empty Redis: nothing of it is believed.
     if (connection !== this.#contact.connection) throw new Error('the connection to Redis was lost while adding');
     const last = batch[result.confirmed - 1];
@@ -187,17 +215,20 @@ export class Drain {
     const { logger } = this.#deps;
     // The key was changed while this process ran. What it accepts is kept, and moved by the next one, which has both keys.
     if (error instanceof ConfigError) {
-      logger.error({ event: 'drain.failing', reason: error.problems.join('; ') }, 'events wait in the journal');
+      this.#failing = error.problems.join('; ');
+      logger.error({ event: 'drain.failing', reason: this.#failing }, 'events wait in the journal');
       return;
     }
     // What ioredis says of a closed connection is of no use to a person.
-    const reason = this.#redis.status === 'ready' ? errorMessage(error) : 'no connection to Redis';
+    const reason = this.#redis.status === 'ready' ? errorMessage(error) : NO_CONNECTION;
+    this.#failing = reason;
     logger.warn({ event: 'drain.failing', reason }, 'events cannot be moved to Redis; they wait in the journal');
   }
 
   #succeed(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
+    this.#failing = undefined;
     this.#deps.logger.info({ event: 'drain.healed', waiting: this.waiting }, 'events are moved to Redis again');
   }
 }

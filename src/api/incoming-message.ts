@@ -33,6 +33,7 @@ export function createIncomingMessage(
 ): (request: Request, response: Response) => Promise<void> {
   const webhooks = deps.config.incomingSecrets.map((secret) => new Webhook(secret));
   return async (request, response) => {
+    const arrivedAtMs = performance.now();
     const receivedAtMs = Date.now();
     if (webhooks.length === 0) throw new HttpError('not_found');
     requirePost(request);
@@ -40,7 +41,7 @@ export function createIncomingMessage(
       const webhookId = verify(webhooks, request, body);
       const message = parseMessage(decodeBody(body, deps.config));
       const delivery = toDelivery(deps.sealer, message, { webhookId, receivedAtMs });
-      await deps.keepDelivery(delivery);
+      await deps.keepDelivery(delivery, arrivedAtMs);
       answer(response, { status: 200, body: acceptance(delivery) });
     });
   };

@@ -1,8 +1,10 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError } from '../shared/config.js';
+import { EXIT_CONFIG, ConfigError } from '../shared/config.js';
 import type { Logger } from '../shared/logger.js';
-import { EXIT_CONFIG, type Running } from '../shared/process-lifecycle.js';
+import type { Ops } from '../shared/ops/ops.js';
+import type { Running } from '../shared/process-lifecycle.js';
+import { MergedOps } from './merged-ops.js';
 
 const RESTART_MS = { first: 100, max: 10_000 } as const;
 /** One that lived for this long did not die of its start. */
@@ -10,6 +12,7 @@ const LONG_LIFE_MS = 60_000;
 
 export interface IngressProcessesDeps {
   readonly logger: Logger;
+  readonly ops: Ops;
   /** Ends this process, and all of them with it. */
   readonly fail: (error: unknown) => void;
 }
@@ -18,6 +21,7 @@ export interface IngressProcessesDeps {
 export async function startIngressProcesses(count: number, deps: IngressProcessesDeps): Promise<Running> {
   const processes = new IngressProcesses(deps);
   const urls = await Promise.all(Array.from({ length: count }, () => processes.start()));
+  processes.tellAll();
   return { details: { url: urls[0] ?? '' }, stop: () => processes.stop() };
 }
 
@@ -48,6 +52,14 @@ class IngressProcesses {
       const fail = (exitCode: number): void => reject(failure(exitCode));
       worker.once('exit', fail);
     });
+  }
+
+  /** What they tell of themselves is told by this one. */
+  tellAll(): void {
+    const { ops } = this.#deps;
+    const all = new MergedOps({ children: () => this.#alive, registry: ops.registry });
+    ops.metricsFrom(() => all.metrics());
+    ops.readyWhen(() => all.readiness());
   }
 
   /**

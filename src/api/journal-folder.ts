@@ -91,12 +91,12 @@ export class JournalFolder {
     await this.#db.batch(puts, { sync: true });
   }
 
-  /** The next records behind a sequence, in order; a few hundred at most. */
-  async read(after: number): Promise<JournalRecord[]> {
+  /** The next records behind a sequence, in order; a few hundred at most, or as many as are asked for. */
+  async read(after: number, recordsMax = READ_RECORDS_MAX): Promise<JournalRecord[]> {
     // From the place where reading ended, never from the start: deleted keys are walked over until LevelDB has compacted them away.
     const iterator = this.#db.iterator({ gt: toKey(after), lt: PROGRESS_KEY, highWaterMarkBytes: READ_BYTES_MAX });
     try {
-      const entries = await iterator.nextv(READ_RECORDS_MAX);
+      const entries = await iterator.nextv(recordsMax);
       return entries.map(([key, text]) => ({ sequence: Number(key), text }));
     } finally {
       await iterator.close();

@@ -10,7 +10,7 @@ export interface RecordSource {
   readonly id: string;
   /** Of the newest record; where it was not kept, it is turned away or still on its way. */
   readonly lastSequence: number;
-  read(after: number): Promise<JournalRecord[]>;
+  read(after: number, recordsMax?: number): Promise<JournalRecord[]>;
   readProgress(): Promise<Progress | undefined>;
   writeProgress(progress: Progress): Promise<void>;
   /** Deletes records that need never be sent again. */
@@ -54,6 +54,8 @@ const RETRY_MS = 300;
 const OPEN_ATTEMPTS_MAX = 5;
 /** In one write, behind which records wait for their own. */
 const DELETE_RECORDS_MAX = 1000;
+/** A write that takes longer is one that nobody waits for any more. */
+const WRITE_MS_MAX = 5000;
 /** Room of deleted records is given back in pieces of about this many records. */
 const COMPACT_RECORDS = 20_000;
 
@@ -79,6 +81,7 @@ export class Journal {
   #waiting: Waiting[] = [];
   #chores: Chore[] = [];
   #isWriting = false;
+  #writeBeganMs = 0;
   #reopened: Promise<void> = Promise.resolve();
   #compactedTo = 0;
 
@@ -108,6 +111,14 @@ export class Journal {
     return this.#source;
   }
 
+  /** Why it takes no record now, or none that would be on disk soon. */
+  get problem(): string | undefined {
+    if (this.#state !== 'open') return `the journal is ${this.#state}`;
+    const writingMs = this.#isWriting ? performance.now() - this.#writeBeganMs : 0;
+    if (writingMs <= WRITE_MS_MAX) return undefined;
+    return `a write to the journal has been under way for ${Math.round(writingMs / 1000)} s`;
+  }
+
   /**
    * Resolves when the record is on disk.
    *
@@ -134,6 +145,7 @@ export class Journal {
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
     while (this.#state === 'open' && this.#waiting.length + this.#chores.length > 0) {
+      this.#writeBeganMs = performance.now();
       if (this.#waiting.length > 0) await this.#writeGroup(this.#waiting.splice(0));
       const chore = this.#chores.shift();
       if (chore) await this.#do(chore);
@@ -221,7 +233,7 @@ export class Journal {
       get lastSequence() {
         return lastSequence();
       },
-      read: async (after) => current().read(after),
+      read: async (after, recordsMax) => current().read(after, recordsMax),
       readProgress: async () => current().readProgress(),
       writeProgress: async (progress) => this.#enqueue(current(), (folder) => folder.writeProgress(progress)),
       purge: async (from, to) => {

@@ -65,6 +65,15 @@ export class Journals {
     return own ? [...this.#abandoned.sources, own] : this.#abandoned.sources;
   }
 
+  /** Why no record can be kept now. */
+  get problem(): string | undefined {
+    return this.#disk.problem ?? this.#own.problem;
+  }
+
+  get disk(): Pick<DiskGuard, 'freeBytes' | 'journalBytes'> {
+    return this.#disk;
+  }
+
   /**
    * Resolves when the record is on disk.
    *

@@ -6,29 +6,48 @@ import { DELIVERY_VERSION, toRecord, type Delivery } from '../shared/delivery.js
 import { sealSecrets } from '../shared/delivery-seal.js';
 import type { Logger } from '../shared/logger.js';
 import type { Sealer } from '../shared/sealer.js';
+import type { SpanAttributes, Tracing } from '../shared/tracing/tracing.js';
 import { HttpError } from './http-error.js';
+import type { IntakeMetrics } from './ingress-metrics.js';
 
 /** A delivery whose length is not known yet. */
 export type NewDelivery = Omit<Delivery, 'bytes'>;
 
-/** Resolves when the record is on disk: only then may an answer say that it was accepted. */
-export type KeepDelivery = (delivery: NewDelivery) => Promise<void>;
+/**
+ * Resolves when the record is on disk: only then may an answer say that it was accepted.
+ *
+ * @param arrivedAtMs of the request, by `performance.now()`.
+ * @throws {HttpError} storage_unavailable, body_too_large
+ */
+export type KeepDelivery = (delivery: NewDelivery, arrivedAtMs: number) => Promise<void>;
 
 export interface KeepDeliveryDeps {
   readonly config: Pick<Config, 'bodyBytesMax'>;
   readonly journals: { append(text: string): Promise<void> };
   readonly logger: Logger;
+  readonly metrics: Pick<IntakeMetrics, 'kept'>;
+  readonly tracing: Tracing;
 }
 
 /** A record may be longer than its body, by this much: names are put in place of brackets, secrets are sealed in base64. */
 const RECORD_SHARE_MAX = 4;
 
-export function createKeepDelivery({ config, journals, logger }: KeepDeliveryDeps): KeepDelivery {
-  return async (delivery) => {
-    const record = toRecord(delivery);
-    if (record.length > config.bodyBytesMax * RECORD_SHARE_MAX) throw new HttpError('body_too_large');
-    await journals.append(record);
-    log(logger, delivery);
+export function createKeepDelivery(deps: KeepDeliveryDeps): KeepDelivery {
+  const { config, journals, logger, metrics, tracing } = deps;
+  return async (delivery, arrivedAtMs) => {
+    const { name: eventName, body } = delivery;
+    tracing.note(spanAttributes(delivery));
+    const trace = tracing.carry();
+    const record = toRecord(trace === undefined ? delivery : { ...delivery, trace });
+    if (record.length > config.bodyBytesMax * RECORD_SHARE_MAX) throw new HttpError('body_too_large', { eventName });
+    try {
+      await tracing.inSpan({ name: 'journal', kind: 'internal' }, () => journals.append(record));
+    } catch (cause) {
+      throw new HttpError('storage_unavailable', { eventName, cause });
+    }
+    const durationMs = performance.now() - arrivedAtMs;
+    metrics.kept(eventName, body.state === 'quarantined' ? 'quarantined' : 'accepted', durationMs);
+    log(logger, delivery, durationMs);
   };
 }
 
@@ -49,12 +68,21 @@ export function acceptance({ id, body }: NewDelivery): Readonly<Record<string, u
   return body.state === 'quarantined' ? { status: 'quarantined', id, issues: body.issues } : { status: 'accepted', id };
 }
 
-function log(logger: Logger, delivery: NewDelivery): void {
-  const { id: deliveryId, eventId, name: eventName, auth, body, receivedAtMs } = delivery;
+function spanAttributes({ id, eventId, name, auth }: NewDelivery): SpanAttributes {
+  return {
+    'b24.delivery_id': id,
+    'b24.event_id': eventId,
+    'b24.event_name': name,
+    'b24.member_id': auth.memberId,
+  };
+}
+
+function log(logger: Logger, delivery: NewDelivery, tookMs: number): void {
+  const { id: deliveryId, eventId, name: eventName, auth, body } = delivery;
   const isQuarantined = body.state === 'quarantined';
   const what = isQuarantined ? 'quarantined' : 'accepted';
   const code = isQuarantined ? { code: 'DATA_INVALID' } : {};
-  const durationMs = Date.now() - receivedAtMs;
+  const durationMs = Math.round(tookMs);
   logger.info(
     { event: `delivery.${what}`, deliveryId, eventId, eventName, memberId: auth.memberId, durationMs, ...code },
     what,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Keys } from '../shared/keys.js';
-import type { Redis } from '../shared/redis.js';
+import { readRedisInfo } from '../shared/redis-info.js';
+import { onRedisLost, type Redis } from '../shared/redis.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
 import type { SecretKeys } from '../shared/secret-keys.js';
 import { withTimeLimit } from '../shared/time-limit.js';
@@ -37,7 +38,7 @@ export class RedisContact {
 
   constructor(deps: RedisContactDeps) {
     this.#deps = deps;
-    deps.redis.on('close', () => {
+    onRedisLost(deps.redis, () => {
       this.#connection += 1;
     });
   }
@@ -64,10 +65,10 @@ export class RedisContact {
   async #look(isNew: boolean): Promise<string> {
     const { redis, keys, secretKeys } = this.#deps;
     if (isNew) await registerSecretKey(redis, keys, secretKeys);
-    const [info, known] = await Promise.all([redis.info('server'), redis.get(keys.dataMark)]);
+    const [info, known] = await Promise.all([readRedisInfo(redis), redis.get(keys.dataMark)]);
     // Written only where there is none: a full Redis takes no write.
     const mark = known ?? (await this.#writeMark());
-    return `${/^run_id:(\w+)/m.exec(info)?.[1] ?? ''}.${mark ?? ''}`;
+    return `${info.runId}.${mark ?? ''}`;
   }
 
   /** Of several that write it at once one wins, and all read that one. */

@@ -4,6 +4,7 @@ import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import { answerEarly, type Answer } from './http-answer.js';
 import { HttpError, RequestCutError } from './http-error.js';
+import type { IntakeMetrics } from './ingress-metrics.js';
 import { StorageError } from './journal.js';
 
 /** Storage is full or slow for seconds, not for hours. */
@@ -13,6 +14,8 @@ const LOGGED_FIELDS_MAX = 10;
 
 export interface RefuseRequestDeps {
   readonly logger: Logger;
+  /** None where what is posted is no event. */
+  readonly metrics?: Pick<IntakeMetrics, 'refused'>;
   /** As JSON where nothing else is said. */
   readonly answerOf?: (refusal: HttpError, request: Request) => Answer;
 }
@@ -21,7 +24,7 @@ export interface RefuseRequestDeps {
  * Answers a request that failed, with the code of the table and nothing else: no stack, and nothing of what came. All failures
  * end here; the routes that show pages have one that answers as a page.
  */
-export function createRefuseRequest({ logger, answerOf = asJson }: RefuseRequestDeps): ErrorRequestHandler {
+export function createRefuseRequest({ logger, metrics, answerOf = asJson }: RefuseRequestDeps): ErrorRequestHandler {
   const logUnavailable = createUnavailableLog(logger);
   // Express knows an error handler by its four parameters.
   // oxlint-disable-next-line max-params -- see above
@@ -31,7 +34,8 @@ export function createRefuseRequest({ logger, answerOf = asJson }: RefuseRequest
       return;
     }
     const refusal = toHttpError(error);
-    if (refusal.code === 'storage_unavailable') logUnavailable(error);
+    metrics?.refused(refusal.code, refusal.eventName);
+    if (refusal.code === 'storage_unavailable') logUnavailable(refusal.cause);
     else logger.info({ event: 'delivery.refused', code: refusal.code, ...detailsOf(refusal, request) }, 'refused');
     const refused = answerOf(refusal, request);
     answerEarly(request, response, { ...refused, headers: { ...refused.headers, ...headersOf(refusal.code) } });

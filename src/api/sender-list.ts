@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
@@ -93,7 +94,7 @@ export class SenderList {
     const { config, logger } = this.#deps;
     const path = join(config.dataDir, KEPT_FILE);
     // Written whole beside its place: other processes write it too.
-    const draft = `${path}.${process.pid}`;
+    const draft = `${path}.${randomUUID()}`;
     try {
       await mkdir(config.dataDir, { recursive: true });
       await writeFile(draft, JSON.stringify({ nodes: addresses }));

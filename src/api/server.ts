@@ -1,10 +1,12 @@
 import { STATUS_CODES, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import type { Config } from '../shared/config.js';
 import { HTTP_ERRORS, type HttpErrorCode } from '../shared/errors.js';
 import { StartError } from '../shared/start-error.js';
 import { resolvesWithin } from '../shared/time-limit.js';
+import { urlHost } from '../shared/url-host.js';
 import { HttpError } from './http-error.js';
 import { createRefuseRequest } from './refuse-request.js';
 import { addRoutes, type RoutesDeps } from './routes.js';
@@ -41,7 +43,7 @@ export async function startServer(deps: ServerDeps): Promise<RunningServer> {
   await listen(server, deps.config);
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${hostOf(deps.config.apiHost)}:${port}${deps.config.eventsPath}`,
+    url: `http://${urlHost(deps.config.apiHost)}:${port}${deps.config.eventsPath}`,
     stop: () => stop(server, underWay, deps.idleMs ?? IDLE_MS),
   };
 }
@@ -85,15 +87,18 @@ function createHttpServer(deps: ServerDeps, underWay: Set<ServerResponse>): Serv
   server.on('checkContinue', handle);
   // One that is not known may be ignored (RFC 9110, section 10.1.1); Node would refuse it without a word.
   server.on('checkExpectation', handle);
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuseBroken(error, socket));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const code = refuseBroken(error, socket);
+    if (code !== undefined) deps.metrics.refused(code, undefined);
+  });
   return server;
 }
 
-/** What is no HTTP, or does not come in time, never becomes a request: it is answered on the bare socket. */
-function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+/** What is no HTTP, or does not come in time, never becomes a request: it is answered on the bare socket. Gives the code of the answer. */
+function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): HttpErrorCode | undefined {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
-    return;
+    return undefined;
   }
   const code = brokenCode(error.code);
   const { status } = HTTP_ERRORS[code];
@@ -102,6 +107,7 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`${head}\r\n\r\n${body}`);
   // Until the sender closes its side, or for as long as it may take to read the answer.
   setTimeout(() => socket.destroy(), TIMEOUTS_CHECKED_EVERY_MS).unref();
+  return code;
 }
 
 function brokenCode(code: string | undefined): HttpErrorCode {
@@ -139,6 +145,8 @@ function listen(server: Server, { apiHost, apiPort }: ServerDeps['config']): Pro
  */
 async function stop(server: Server, underWay: ReadonlySet<ServerResponse>, idleMs: number): Promise<void> {
   for (const response of underWay) sayClose(response);
+  // Connections that the kernel has taken already come first: closing would reset them.
+  await setImmediate();
   server.prependListener('request', (_request, response) => sayClose(response));
   const closed = new Promise<void>((resolve) => {
     NetServer.prototype.close.call(server, () => resolve());
@@ -151,9 +159,4 @@ async function stop(server: Server, underWay: ReadonlySet<ServerResponse>, idleM
 
 function sayClose(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader('connection', 'close');
-}
-
-function hostOf(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -7,4 +7,6 @@ export interface CommandHost {
   readonly write: (line: string) => void;
   /** What is said on the way. */
   readonly say: (line: string) => void;
+  /** Gives what a person answers, or nothing; absent where there is no terminal at which one could. */
+  readonly ask?: (question: string) => Promise<string>;
 }

@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../shared/caught-error.js';
-import { ConfigError } from '../shared/config.js';
-import { EXIT_CONFIG } from '../shared/process-lifecycle.js';
+import { EXIT_CONFIG, ConfigError } from '../shared/config.js';
 import { StartError } from '../shared/start-error.js';
 
 export interface Program {
@@ -15,17 +14,24 @@ export interface Program {
 /** Runs the command that the arguments name; gives the exit code of what kept it from running, or 0. */
 export async function runProgram({ version, args, commands }: Program): Promise<number> {
   const program = new Command('b24-events')
-    .description('A Bitrix24 to develop against, and what is done by hand about the portals of an app.')
+    .description('A Bitrix24 to develop against, and what is looked at and done by hand: portals, connectors, queues.')
     .version(version)
     .showHelpAfterError()
     .exitOverride();
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of commands) adopt(program, command);
   try {
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
     return report(error);
   }
+}
+
+/** With the subcommands of a command: each would end the process by itself otherwise. */
+function adopt(parent: Command, command: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const inner of command.commands) inner.copyInheritedSettings(command);
+  parent.addCommand(command);
 }
 
 /** In one sentence where one says it all: only what nobody foresaw comes with a stack. */

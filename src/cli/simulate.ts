@@ -30,7 +30,12 @@ export function simulateCommand(deps: SimulateDeps): Command {
  * @throws {StartError} where the app or a port is not as it must be, {ConfigError} where a variable is wrong.
  */
 export async function simulate(options: SimulateOptions, deps: SimulateDeps): Promise<number> {
-  const settings = await findSettings({ env: deps.env, dataDir: options.dataDir, url: options.url });
+  const settings = await findSettings({
+    env: deps.env,
+    dataDir: options.dataDir,
+    url: options.url,
+    hostname: options.host,
+  });
   const simulator = await start(settings);
   try {
     await addPortals(simulator, settings, options.portals);
@@ -47,10 +52,11 @@ interface Run {
   readonly deps: SimulateDeps;
 }
 
-async function start({ clientId, clientSecret, port, url, incomingSecret }: SimulatorSettings): Promise<Simulator> {
+async function start(settings: SimulatorSettings): Promise<Simulator> {
+  const { clientId, clientSecret, port, hostname, url, incomingSecret } = settings;
   const incoming = incomingSecret === undefined ? {} : { incoming: { url: incomingUrl(url), secret: incomingSecret } };
   try {
-    return await startSimulator({ clientId, clientSecret, port, ...incoming });
+    return await startSimulator({ clientId, clientSecret, port, hostname, ...incoming });
   } catch (error) {
     throw portError(error, port);
   }

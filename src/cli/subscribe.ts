@@ -1,56 +1,45 @@
 import { randomUUID } from 'node:crypto';
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { ConfigError, loadConfig, type Config } from '../shared/config.js';
 import { createHandledEvents } from '../shared/handled-events.js';
-import { createKeys, type Keys } from '../shared/keys.js';
-import { createLogger, type Logger } from '../shared/logger.js';
 import { portalPlanOf } from '../shared/portal-setup.js';
 import { createPortalStore } from '../shared/portals.js';
-import type { Redis } from '../shared/redis.js';
 import { buildRest } from '../shared/rest-stack.js';
 import { createSealer } from '../shared/sealer.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
-import { loadSecretKeys } from '../shared/secret-keys.js';
 import type { CommandHost } from './command-host.js';
-import { openRedis } from './redis/open-redis.js';
+import { environmentHelp, withJson, withPortals, type Json } from './command-options.js';
+import { requireSecretKeys } from './require-secret-keys.js';
+import { runOnRedisToTheEnd, type OnRedis } from './run-on-redis.js';
 import { isFault, subscribePortals, type SubscribeResult } from './subscribe-portals.js';
 
-export interface SubscribeOptions {
+export interface SubscribeOptions extends Json {
   /** `member_id`s; all portals where there are none. */
   readonly portal: readonly string[];
-  readonly json: boolean;
   readonly timeoutSeconds: number;
 }
 
 export function subscribeCommand(host: CommandHost): Command {
-  return new Command('subscribe')
-    .description(
-      "Binds the app's events at its portals to PUBLIC_URL + EVENTS_PATH, and registers B24_CONNECTORS. Again is harmless.",
-    )
-    .option('--portal <member_id>', 'only this portal; may be given several times', collect, [])
-    .option('--json', 'one JSON object instead of lines', false)
+  const command = new Command('subscribe').description(
+    "Binds the app's events at its portals to PUBLIC_URL + EVENTS_PATH, and registers B24_CONNECTORS. Again is harmless.",
+  );
+  return withJson(withPortals(command))
     .option(
       '--timeout-seconds <seconds>',
       'how long one portal may take, waiting for its limits included',
       seconds,
       300,
     )
-    .addHelpText('after', ENVIRONMENT_HELP)
+    .addHelpText('after', HELP)
     .action(async (options: SubscribeOptions) => {
       process.exitCode = await subscribe(options, host);
     });
 }
 
-const ENVIRONMENT_HELP = `
-Reads the same variables as the other processes: PUBLIC_URL, B24_CLIENT_ID and B24_CLIENT_SECRET are needed. Where REDIS_URL is
-unset it finds the Redis that \`npm start\` keeps on DATA_DIR. Exit code 0 when all went well, 1 when a portal could not be set up,
-78 when a variable is missing or wrong, 130 when a signal ended it.`;
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
-}
+const HELP = environmentHelp({
+  what: 'PUBLIC_URL, B24_CLIENT_ID and B24_CLIENT_SECRET are needed.',
+  exitsWith1: 'a portal could not be set up',
+});
 
 function seconds(value: string): number {
   if (!/^[1-9]\d{0,4}$/.test(value)) throw new InvalidArgumentError('expected whole seconds from 1 to 99999.');
@@ -63,33 +52,16 @@ function seconds(value: string): number {
  *
  * @throws {ConfigError} for a variable that is missing, {StartError} where Redis does not answer.
  */
-export async function subscribe(options: SubscribeOptions, { env, ...host }: CommandHost): Promise<number> {
-  const config = loadConfig(env);
-  requireApp(config);
-  const logger = createLogger('error', 'subscribe', process.stderr);
-  const redis = await openRedis(config, logger);
-  try {
-    const keys = createKeys(config.queuePrefix);
-    const results = await subscribeAll(options, { config, redis, keys, logger, ...host });
-    if (options.json) host.write(JSON.stringify({ portals: results.map(jsonOf) }));
-    if (host.signal.aborted) return EXIT_INTERRUPTED;
+export async function subscribe(options: SubscribeOptions, host: CommandHost): Promise<number> {
+  requireApp(loadConfig(host.env));
+  return runOnRedisToTheEnd('subscribe', host, async (parts) => {
+    const results = await subscribeAll(options, parts);
+    if (options.json) parts.write(JSON.stringify({ portals: results.map(jsonOf) }));
     return results.some(({ outcome }) => isFault(outcome)) ? 1 : 0;
-  } finally {
-    redis.disconnect();
-  }
+  });
 }
 
-/** As a shell gives it for a program that Ctrl-C ended. */
-const EXIT_INTERRUPTED = 130;
-
-interface Parts extends Omit<CommandHost, 'env'> {
-  readonly config: Config;
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly logger: Logger;
-}
-
-async function subscribeAll(options: SubscribeOptions, parts: Parts): Promise<readonly SubscribeResult[]> {
+async function subscribeAll(options: SubscribeOptions, parts: OnRedis): Promise<readonly SubscribeResult[]> {
   const { config, redis, keys, logger, signal } = parts;
   const tell = options.json ? () => undefined : parts.write;
   const secretKeys = await requireSecretKeys(config);
@@ -132,20 +104,6 @@ function requireApp({ publicUrl, b24ClientId }: Config): void {
     ...(b24ClientId === undefined ? [CLIENT_WANTED] : []),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
-}
-
-/** A process that starts makes a key where there is none. A command that made one would open nothing with it. */
-async function requireSecretKeys(config: Config): ReturnType<typeof loadSecretKeys> {
-  const file = join(config.dataDir, 'secret.key');
-  const isThere = await access(file).then(
-    () => true,
-    () => false,
-  );
-  if (config.secretKey === undefined && !isThere)
-    throw new ConfigError([
-      `SECRET_KEY: expected the key of the other processes, or their DATA_DIR with it in ${file}`,
-    ]);
-  return loadSecretKeys(config);
 }
 
 function lineOf({ memberId, domain, outcome }: SubscribeResult): string {

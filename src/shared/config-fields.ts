@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CONNECTORS_WANTED, parseConnectors, type ConnectorDefinition } from './connector-definition.js';
 import { parseHostEntry, type HostEntry } from './host-entry.js';
 import { isNetwork } from './network.js';
+import { parseRedisNode, type RedisNode } from './redis-node.js';
 
 /** One variable: its name outside, what it may hold, what it is when unset. `secret` keeps its value out of messages. */
 interface Field<Value> {
@@ -14,6 +15,11 @@ interface Field<Value> {
 /** The whole table; the key is the name within the program. */
 export const CONFIG_FIELDS = {
   redisUrl: secret(optional('REDIS_URL', redisUrl())),
+  redisSentinels: field('REDIS_SENTINELS', list(redisNode()), []),
+  redisSentinelName: optional('REDIS_SENTINEL_NAME', text()),
+  redisSentinelPassword: secret(optional('REDIS_SENTINEL_PASSWORD', text())),
+  redisClusterNodes: field('REDIS_CLUSTER_NODES', list(redisNode()), []),
+  redisTlsCa: optional('REDIS_TLS_CA', certificates()),
   queuePrefix: field(
     'QUEUE_PREFIX',
     pattern(/^\{[A-Za-z0-9_.-]{1,64}\}$/, 'letters, digits, _ . - in braces, such as {b24}'),
@@ -32,6 +38,9 @@ export const CONFIG_FIELDS = {
   ),
   senderIps: field('SENDER_IPS', list(sender()), []),
   trustProxy: field('TRUST_PROXY', integer(0, 16), 0),
+  opsHost: field('OPS_HOST', text(), '127.0.0.1'),
+  apiOpsPort: field('API_OPS_PORT', integer(0, 65_535), 9464),
+  workerOpsPort: field('WORKER_OPS_PORT', integer(0, 65_535), 9465),
   dataDir: field('DATA_DIR', text(), './data'),
   secretKey: secret(optional('SECRET_KEY', key())),
   secretKeyPrevious: secret(field('SECRET_KEY_PREVIOUS', list(key()), [])),
@@ -51,7 +60,7 @@ export const CONFIG_FIELDS = {
   effectBackoffMsMax: field('EFFECT_BACKOFF_MS_MAX', integer(1, 604_800_000), 21_600_000),
   effectAgeSecondsMax: field('EFFECT_AGE_SECONDS_MAX', integer(1, 31_536_000), 604_800),
   effectTimeoutMs: field('EFFECT_TIMEOUT_MS', integer(10, 3_600_000), 30_000),
-  forwardUrl: secret(optional('FORWARD_URL', forwardUrl())),
+  forwardUrl: secret(optional('FORWARD_URL', webhookUrl())),
   forwardSecrets: secret(field('FORWARD_SECRET', list(webhookSecret()), [])),
   forwardEvents: field('FORWARD_EVENTS', list(eventPattern()), []),
   publicUrl: optional('PUBLIC_URL', publicUrl()),
@@ -68,6 +77,10 @@ export const CONFIG_FIELDS = {
   incomingSecrets: secret(field('INCOMING_SECRET', list(webhookSecret()), [])),
   keepCompletedSeconds: field('KEEP_COMPLETED_SECONDS', integer(0, 31_536_000), 3600),
   keepFailedSeconds: field('KEEP_FAILED_SECONDS', integer(3600, 31_536_000), 1_209_600),
+  alertUrl: secret(optional('ALERT_URL', webhookUrl())),
+  alertSecrets: secret(field('ALERT_SECRET', list(webhookSecret()), [])),
+  otlpEndpoint: optional('OTEL_EXPORTER_OTLP_ENDPOINT', publicUrl()),
+  tracesShare: field('OTEL_TRACES_SAMPLER_ARG', share(), 1),
   logLevel: field('LOG_LEVEL', choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info'),
 } as const;
 
@@ -111,6 +124,12 @@ function integer(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number, 
   });
 }
 
+function share(): z.ZodType<number, string> {
+  return parsed('a share from 0 to 1', (value) =>
+    /^(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?)$/.test(value) ? Number(value) : undefined,
+  );
+}
+
 function choice<const Value extends string>(values: readonly Value[]): z.ZodType<Value, string> {
   return parsed(`one of ${values.join(', ')}`, (value) => values.find((known) => known === value));
 }
@@ -140,7 +159,17 @@ function redisUrl(): z.ZodType<string, string> {
   });
 }
 
-function forwardUrl(): z.ZodType<string, string> {
+function redisNode(): z.ZodType<RedisNode, string> {
+  return parsed('host:port', parseRedisNode);
+}
+
+function certificates(): z.ZodType<string, string> {
+  return parsed('certificates in PEM', (value) =>
+    value.startsWith('-----BEGIN CERTIFICATE-----') ? value : undefined,
+  );
+}
+
+function webhookUrl(): z.ZodType<string, string> {
   return parsed('an address that begins with http:// or https://, without user, password or fragment', (value) => {
     const address = url(value);
     if (!address || !/^https?:$/.test(address.protocol)) return undefined;

@@ -13,6 +13,18 @@ import type { Redis } from './redis.js';
 export interface ConnectorStates {
   note(memberId: string, change: ConnectorChange): Promise<void>;
   isOn(memberId: string, connector: string, line: number): Promise<boolean>;
+  /** All that its events have told, in no particular order. */
+  linesOf(memberId: string): Promise<readonly ConnectorLine[]>;
+}
+
+/** One field of the hash, as it counts beside the two others that may overrule it. */
+export interface ConnectorLine {
+  /** null: all connectors of the line, or of the portal. */
+  readonly connector: string | null;
+  readonly line: number | null;
+  readonly state: 'on' | 'off';
+  /** The `ts`, in whole seconds, of the event that said so. */
+  readonly sinceTs: number;
 }
 
 /** `connector` and `line` undefined: the whole portal; `connector` undefined: all connectors of the line. */
@@ -23,6 +35,8 @@ export interface ConnectorChange {
   /** Whole seconds since 1970, of the event. */
   readonly ts: number;
 }
+
+const PAGE = 500;
 
 const NOTE = redisScript(`
 local key, field, ts, state = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -48,7 +62,18 @@ export function createConnectorStates(deps: { redis: Redis; keys: Keys }): Conne
     async isOn(memberId, connector, line) {
       const fields = [fieldOf(connector, line), fieldOf(undefined, line), fieldOf(undefined, undefined)];
       const values = await redis.hmget(keys.connectors(memberId), ...fields);
-      return newestIsOn(values);
+      return newest(values)?.state !== 'off';
+    },
+    async linesOf(memberId) {
+      const stored = new Map<string, string>();
+      let cursor = '0';
+      do {
+        const [next, found] = await redis.hscan(keys.connectors(memberId), cursor, 'COUNT', PAGE);
+        cursor = next;
+        // A scan gives each field and its value.
+        for (let place = 0; place < found.length; place += 2) stored.set(found[place] ?? '', found[place + 1] ?? '');
+      } while (cursor !== '0');
+      return [...stored.keys()].flatMap((field) => lineOf(field, stored));
     },
   };
 }
@@ -58,15 +83,35 @@ function fieldOf(connector: string | undefined, line: number | undefined): strin
   return `${connector?.toLowerCase() ?? ''}|${line ?? ''}`;
 }
 
-function newestIsOn(values: readonly (string | null)[]): boolean {
-  let newestTs = -1;
-  let isOn = true;
+/** What the field says, or one that overrules it. */
+function lineOf(field: string, stored: ReadonlyMap<string, string>): readonly ConnectorLine[] {
+  const [connector = '', line = ''] = field.split('|');
+  const values = [field, `|${line}`, '|'].map((name) => stored.get(name) ?? null);
+  const said = newest(values);
+  if (!said) return [];
+  return [
+    {
+      connector: connector === '' ? null : connector,
+      line: line === '' ? null : Number(line),
+      state: said.state,
+      sinceTs: said.ts,
+    },
+  ];
+}
+
+interface Said {
+  readonly ts: number;
+  readonly state: 'on' | 'off';
+}
+
+function newest(values: readonly (string | null)[]): Said | undefined {
+  let said: Said | undefined;
   for (const value of values) {
     if (value === null) continue;
-    const [ts, state] = value.split(' ');
-    if (Number(ts) < newestTs || (Number(ts) === newestTs && state === 'on')) continue;
-    newestTs = Number(ts);
-    isOn = state === 'on';
+    const [digits, word] = value.split(' ');
+    const ts = Number(digits);
+    if (said && (ts < said.ts || (ts === said.ts && word === 'on'))) continue;
+    said = { ts, state: word === 'on' ? 'on' : 'off' };
   }
-  return isOn;
+  return said;
 }

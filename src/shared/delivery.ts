@@ -29,6 +29,8 @@ export interface Delivery {
    * and there is no application token in it. `page`: the installation page, which everybody can open.
    */
   readonly source?: 'incoming' | 'page';
+  /** Where it stands in its trace (`traceparent`); absent where traces are off. */
+  readonly trace?: string;
   /** Of this record as JSON, which may be longer than the POST: about what its job costs in Redis. */
   readonly bytes: number;
 }

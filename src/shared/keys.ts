@@ -35,6 +35,8 @@ export interface Keys {
   parkedOf(memberId: string): string;
   /** The same for what waits apart from events: installations that are not proven yet, by how they came. */
   parkedInstallations(source: 'event' | 'page'): Pick<Keys, 'parkedOf' | 'parked' | 'parkedInVain'>;
+  /** All that holds parked jobs of one portal, whatever they wait for. */
+  everyParkedOf(memberId: string): readonly string[];
   /** The places of all parked jobs, by the time until which they wait. */
   readonly parked: string;
   /** Jobs that waited in vain and are kept as failed, likewise. */
@@ -45,6 +47,16 @@ export interface Keys {
   restPlaces(memberId: string): string;
   /** Held by the one process that renews the tokens of a portal. */
   renewalLock(memberId: string): string;
+  /** A word that `doctor` waits for. */
+  echo(word: string): string;
+  /** Written and removed by `doctor`, to see whether Redis takes writes. */
+  doctorProbe(id: string): string;
+  /** Which processes see an alert, and which of them tells of it. */
+  alert(name: string): string;
+  /** The workers that live, by the time of their last word. */
+  readonly workers: string;
+  /** Written every few seconds, to see whether Redis takes writes. */
+  readonly writeTrial: string;
   /** The id of the key that seals. */
   readonly secretKeyId: string;
   /** Says that this Redis still holds what was put into it. */
@@ -52,6 +64,12 @@ export interface Keys {
 }
 
 export function createKeys(prefix: string): Keys {
+  const parkedOf: Keys['parkedOf'] = (memberId) => `${prefix}:parked-of:${memberId}`;
+  const parkedInstallations: Keys['parkedInstallations'] = (source) => ({
+    parkedOf: (memberId) => `${prefix}:parked-installations:${source}:of:${memberId}`,
+    parked: `${prefix}:parked-installations:${source}`,
+    parkedInVain: `${prefix}:parked-installations:${source}:in-vain`,
+  });
   return {
     event: (eventId) => `${prefix}:event:${eventId}`,
     once: (eventId, effect) => `${prefix}:once:${eventId}:${effect}`,
@@ -66,17 +84,22 @@ export function createKeys(prefix: string): Keys {
     proofsInAll: `${prefix}:proofs-in-all`,
     handledEvents: `${prefix}:handled-events`,
     connectors: (memberId) => `${prefix}:connectors:${memberId}`,
-    parkedOf: (memberId) => `${prefix}:parked-of:${memberId}`,
-    parkedInstallations: (source) => ({
-      parkedOf: (memberId) => `${prefix}:parked-installations:${source}:of:${memberId}`,
-      parked: `${prefix}:parked-installations:${source}`,
-      parkedInVain: `${prefix}:parked-installations:${source}:in-vain`,
-    }),
+    parkedOf,
+    parkedInstallations,
+    everyParkedOf: (memberId) => [
+      parkedOf(memberId),
+      ...(['event', 'page'] as const).map((source) => parkedInstallations(source).parkedOf(memberId)),
+    ],
     parked: `${prefix}:parked`,
     parkedInVain: `${prefix}:parked-in-vain`,
     restBudget: (memberId) => `${prefix}:rest-budget:${memberId}`,
     restPlaces: (memberId) => `${prefix}:rest-places:${memberId}`,
     renewalLock: (memberId) => `${prefix}:renewal-lock:${memberId}`,
+    echo: (word) => `${prefix}:echo:${word}`,
+    doctorProbe: (id) => `${prefix}:doctor-probe:${id}`,
+    alert: (name) => `${prefix}:alert:${name}`,
+    workers: `${prefix}:workers`,
+    writeTrial: `${prefix}:write-trial`,
     secretKeyId: `${prefix}:secret-key-id`,
     dataMark: `${prefix}:data-mark`,
   };

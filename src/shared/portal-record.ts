@@ -47,12 +47,20 @@ export function encodePortal(sealer: Sealer, { memberId, applicationTokens, oaut
   return JSON.stringify(RECORD.parse({ v: 2, ...open, seal }));
 }
 
-/** @throws so that the job is put off: a portal whose record cannot be read is not an unknown portal. */
+/** Something stands there, and this process cannot read it: it lacks the key, or is of another release. */
+export class PortalRecordError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'PortalRecordError';
+  }
+}
+
+/** @throws {PortalRecordError} so that the job is put off: a portal whose record cannot be read is not an unknown portal. */
 export function decodePortal(sealer: Sealer, memberId: string, text: string): Portal {
   const { v: _version, seal, ...open } = parsed(RECORD, text, `the record of portal ${memberId}`);
   const opened = sealer.open(seal, contextOf(memberId));
   if (opened.status !== 'opened')
-    throw new Error(`the record of portal ${memberId} cannot be opened: ${opened.status}`);
+    throw new PortalRecordError(`the record of portal ${memberId} cannot be opened: ${opened.status}`);
   const sealed = parsed(SEALED_PART, opened.plain, `the sealed part of the record of portal ${memberId}`);
   return { memberId, ...open, ...sealed };
 }
@@ -66,7 +74,7 @@ export function encodeRemoval(removal: Removal): string {
   return JSON.stringify(REMOVAL.parse(removal));
 }
 
-/** @throws likewise: without it what was to be cancelled would go on. */
+/** @throws {PortalRecordError} likewise: without it what was to be cancelled would go on. */
 export function decodeRemoval(memberId: string, text: string): Removal {
   return parsed(REMOVAL, text, `the removal of portal ${memberId}`);
 }
@@ -74,7 +82,7 @@ export function decodeRemoval(memberId: string, text: string): Removal {
 /** Says nothing of what stands there. */
 function parsed<Schema extends z.ZodType>(schema: Schema, text: string, what: string): z.infer<Schema> {
   const { data } = schema.safeParse(jsonOf(text));
-  if (data === undefined) throw new Error(`${what} was written by another release`);
+  if (data === undefined) throw new PortalRecordError(`${what} was written by another release`);
   return data;
 }
 

@@ -109,11 +109,17 @@ function boundAt(handlerUrl: string, handlers: JsonValue): ReadonlySet<string> {
   return new Set(ours.map(({ event }) => event));
 }
 
+/** An event, and the address to which the portal sends it. */
+export interface Listener {
+  readonly event: string;
+  readonly handler: string;
+}
+
 /**
  * Who listens to what, by the answer of `event.get`; names in upper case. It gives no ids of the handlers, only where they point. An
  * offline one is a queue on Bitrix24's side, and calls nobody.
  */
-export function onlineHandlers(answer: JsonValue): readonly { readonly event: string; readonly handler: string }[] {
+export function onlineHandlers(answer: JsonValue): readonly Listener[] {
   return listOf(answer)
     .map(mapOf)
     .filter((handler) => Number(handler['offline'] ?? 0) === 0)

@@ -1,3 +1,4 @@
+import type { Config } from './config.js';
 import type { Keys } from './keys.js';
 import { decodePortal, decodeRemoval, encodePortal, encodeRemoval, isSealedAsNow } from './portal-record.js';
 import { redisScript } from './redis-script.js';
@@ -93,6 +94,11 @@ const UPDATE_TRIES = 20;
 /** On which the id of a portal is published when its record was written or removed. */
 export function portalChangedChannel(prefix: string): string {
   return `${prefix}:portal-changed`;
+}
+
+/** As long as a job of a removed portal may still be retried. */
+export function removalSecondsOf(config: Pick<Config, 'effectAgeSecondsMax' | 'keepFailedSeconds'>): number {
+  return config.effectAgeSecondsMax + config.keepFailedSeconds;
 }
 
 /** A portal of which nothing is known but its id. */

@@ -1,9 +1,17 @@
 import { errorMessage } from './caught-error.js';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from 'bullmq';
-import { JobError } from './errors.js';
+import {
+  DelayedError,
+  UnrecoverableError,
+  WaitingError,
+  Worker,
+  type Job,
+  type Telemetry,
+  type WorkerOptions,
+} from 'bullmq';
+import { JobError, type JobErrorCode } from './errors.js';
 import type { Logger } from './logger.js';
-import type { Outcome, QueueName } from './queues.js';
+import type { Outcome, ProbeQueueName, QueueName } from './queues.js';
 import type { Redis } from './redis.js';
 import { resolvesWithin } from './time-limit.js';
 
@@ -41,14 +49,30 @@ export interface ConsumedJob<Data> {
   readonly attemptsMade: number;
 }
 
+/** Is told of every run. Must not throw. */
+export interface ConsumerWatch<Data> {
+  begins(): void;
+  ends(run: EndedRun<Data>): void;
+}
+
+export interface EndedRun<Data> {
+  readonly job: ConsumedJob<Data>;
+  readonly result: JobResult<Data>;
+  /** Its processor threw, so the job was put off: the code of the error, or `other`. */
+  readonly putOffBy: JobErrorCode | 'other' | undefined;
+}
+
 export interface ConsumerDeps<Data> {
-  readonly queue: QueueName;
+  readonly queue: QueueName | ProbeQueueName;
   /** A patient connection; a second one is made from it for blocking reads. */
   readonly redis: Redis;
   readonly prefix: string;
   readonly logger: Logger;
   readonly concurrency: number;
   readonly keep: { readonly completedSeconds: number; readonly failedSeconds: number; readonly failedMax?: number };
+  readonly watch?: ConsumerWatch<Data>;
+  /** By which a job goes on in the trace in which it was added. */
+  readonly telemetry?: Telemetry | undefined;
   /** False for what is too large to be kept among the completed. */
   readonly isKeptWhenDone?: (data: Data) => boolean;
   /** `signal` is aborted when the job is no longer ours: its lock is lost, or the process ends. */
@@ -68,28 +92,7 @@ export function startConsumer<Data>(deps: ConsumerDeps<Data>): Consumer {
   const worker = new Worker<Data, Outcome>(
     deps.queue,
     (job, token, signal) => processJob(deps, job, { token, signal: signal ?? new AbortController().signal }),
-    {
-      connection: deps.redis,
-      prefix: deps.prefix,
-      concurrency: deps.concurrency,
-      lockDuration: LOCK_DURATION_MS,
-      stalledInterval: STALLED_INTERVAL_MS,
-      // A crash of the worker is no fault of the job; jobs that crash it again and again are counted in claims.ts.
-      maxStalledCount: 1_000_000,
-      removeOnComplete: {
-        age: deps.keep.completedSeconds,
-        count: deps.keep.completedSeconds === 0 ? 0 : COMPLETED_MAX,
-      },
-      removeOnFail: {
-        age: deps.keep.failedSeconds,
-        ...(deps.keep.failedMax === undefined ? {} : { count: deps.keep.failedMax }),
-      },
-      settings: {
-        backoffStrategy: (_attemptsMade, _type, error) =>
-          error instanceof RetryAfterDelay ? error.delayMs : POSTPONE_MS.min,
-      },
-      skipVersionCheck: true,
-    },
+    workerOptions(deps),
   );
   worker.on('lockRenewalFailed', (jobIds) => {
     for (const jobId of jobIds) worker.cancelJob(jobId, 'the lock is lost');
@@ -117,6 +120,32 @@ export function startConsumer<Data>(deps: ConsumerDeps<Data>): Consumer {
   };
 }
 
+function workerOptions<Data>(deps: ConsumerDeps<Data>): WorkerOptions {
+  return {
+    connection: deps.redis,
+    prefix: deps.prefix,
+    concurrency: deps.concurrency,
+    lockDuration: LOCK_DURATION_MS,
+    stalledInterval: STALLED_INTERVAL_MS,
+    // A crash of the worker is no fault of the job; jobs that crash it again and again are counted in claims.ts.
+    maxStalledCount: 1_000_000,
+    removeOnComplete: {
+      age: deps.keep.completedSeconds,
+      count: deps.keep.completedSeconds === 0 ? 0 : COMPLETED_MAX,
+    },
+    removeOnFail: {
+      age: deps.keep.failedSeconds,
+      ...(deps.keep.failedMax === undefined ? {} : { count: deps.keep.failedMax }),
+    },
+    settings: {
+      backoffStrategy: (_attemptsMade, _type, error) =>
+        error instanceof RetryAfterDelay ? error.delayMs : POSTPONE_MS.min,
+    },
+    skipVersionCheck: true,
+    ...(deps.telemetry && { telemetry: deps.telemetry }),
+  };
+}
+
 class RetryAfterDelay extends Error {
   constructor(
     message: string,
@@ -138,19 +167,35 @@ async function processJob<Data>(
     attemptsStarted: job.attemptsStarted,
     attemptsMade: job.attemptsMade,
   };
-  const result = await deps
-    .process(consumed, run.signal)
-    .catch((error: unknown) => resultOfError<Data>(deps, job, error));
+  deps.watch?.begins();
+  let putOffBy: EndedRun<Data>['putOffBy'];
+  const result = await deps.process(consumed, run.signal).catch((error: unknown) => {
+    if (!isFinal(error)) putOffBy = error instanceof JobError ? error.code : 'other';
+    return resultOfError<Data>(deps, job, error);
+  });
+  try {
+    return await carryOut(deps, job, { result, token: run.token });
+  } finally {
+    deps.watch?.ends({ job: consumed, result, putOffBy });
+  }
+}
+
+/** Says to BullMQ, by what it returns or throws, what the job came to. */
+async function carryOut<Data>(
+  deps: ConsumerDeps<Data>,
+  job: Job<Data, Outcome>,
+  { result, token }: { result: JobResult<Data>; token: string | undefined },
+): Promise<Outcome> {
   switch (result.kind) {
     case 'finished':
       if (result.data !== undefined) await job.updateData(result.data);
       if (!(deps.isKeptWhenDone?.(job.data) ?? true)) job.opts.removeOnComplete = true;
       return { outcome: result.outcome };
     case 'postponed':
-      await job.moveToDelayed(result.untilMs, run.token);
+      await job.moveToDelayed(result.untilMs, token);
       throw new DelayedError();
     case 'handed-back':
-      await job.moveToWait(run.token);
+      await job.moveToWait(token);
       throw new WaitingError();
     case 'retry':
       throw new RetryAfterDelay(result.reason, result.delayMs);
@@ -162,13 +207,17 @@ async function processJob<Data>(
   }
 }
 
-/** Puts off by the job's own age, so that the waits grow without a count of them. */
+function isFinal(error: unknown): error is JobError {
+  return error instanceof JobError && error.verdict === 'never';
+}
+
+/** Puts off for longer with every run that was begun. */
 function resultOfError<Data>(deps: ConsumerDeps<Data>, job: Job<Data, Outcome>, error: unknown): JobResult<Data> {
-  if (error instanceof JobError && error.verdict === 'never') return { kind: 'failed', reason: error.message };
-  const ageMs = Date.now() - job.timestamp;
-  const delayMs = Math.min(Math.max(ageMs / 2, POSTPONE_MS.min), POSTPONE_MS.max);
+  if (isFinal(error)) return { kind: 'failed', reason: error.message };
+  const doublings = Math.min(Math.max(job.attemptsStarted - 1, 0), 10);
+  const delayMs = Math.min(POSTPONE_MS.min * 2 ** doublings, POSTPONE_MS.max);
   const reason = errorMessage(error);
-  deps.logger.warn({ event: 'job.postponed', queue: deps.queue, jobId: job.id, delayMs, reason }, 'put off');
+  deps.logger.warn({ event: 'job.put_off', queue: deps.queue, jobId: job.id, delayMs, reason }, 'put off');
   return { kind: 'postponed', untilMs: Date.now() + delayMs };
 }
 

@@ -1,4 +1,4 @@
-import { Queue } from 'bullmq';
+import { Queue, type Telemetry } from 'bullmq';
 import type { Delivery } from './delivery.js';
 import type { Redis } from './redis.js';
 
@@ -6,11 +6,17 @@ import type { Redis } from './redis.js';
  * The three queues. `deliveries`: a job for each POST. `effects`: a job for each effect that failed in its delivery's job and is
  * tried again. `rejected`: forgeries, capped, in a queue of their own so that they never push a true failure out.
  */
-export type QueueName = 'deliveries' | 'effects' | 'rejected';
+export const QUEUE_NAMES = ['deliveries', 'effects', 'rejected'] as const;
+
+export type QueueName = (typeof QUEUE_NAMES)[number];
+
+/** A queue of one worker alone, through which it sends a job now and then to see that jobs still go through. */
+export type ProbeQueueName = `probe-${string}`;
 
 export type DeliveryQueue = Queue<Delivery, Outcome>;
 export type EffectQueue = Queue<EffectJobData, Outcome>;
 export type RejectedQueue = Queue<RejectedJobData, Outcome>;
+export type ProbeQueue = Queue<ProbeJobData, Outcome>;
 
 /** What a job answers when it is done; stored with it, so it says no more than this. */
 export interface Outcome {
@@ -35,6 +41,9 @@ export interface RejectedJobData {
   readonly reason: string;
 }
 
+/** The data of a job in a probe queue: nothing. */
+export type ProbeJobData = Record<string, never>;
+
 /**
  * Stored with every job, so as short as can be. The attempts are for one case alone: Redis refuses to note that a job is done, and
  * BullMQ would take that for a failure of the job. What a job's own work comes to is decided by its processor.
@@ -53,13 +62,22 @@ export function effectJobId(eventId: string, effect: string, deliveryId: string)
  * A queue to add to. It neither waits for the connection nor asks for the server's version: either would hang while Redis is
  * down, and the second spoils the object for good.
  */
-export function openQueue<Data>(name: QueueName, redis: Redis, prefix: string): Queue<Data, Outcome> {
+export function openQueue<Data>(name: QueueName | ProbeQueueName, redis: Redis, prefix: string): Queue<Data, Outcome> {
+  return openTracedQueue(name, { redis, prefix, telemetry: undefined });
+}
+
+/** The same; what is added to it goes on in the trace that is under way. */
+export function openTracedQueue<Data>(
+  name: QueueName | ProbeQueueName,
+  { redis, prefix, telemetry }: { redis: Redis; prefix: string; telemetry: Telemetry | undefined },
+): Queue<Data, Outcome> {
   const queue = new Queue<Data, Outcome>(name, {
     connection: redis,
     prefix,
     skipWaitingForReady: true,
     skipVersionCheck: true,
     skipMetasUpdate: true,
+    ...(telemetry && { telemetry }),
   });
   // The connection tells of its errors itself (redis.ts); an emitter without a listener would end the process.
   queue.on('error', () => undefined);

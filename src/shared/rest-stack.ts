@@ -13,7 +13,7 @@ import { JobError } from './errors.js';
 import type { Keys } from './keys.js';
 import type { Logger } from './logger.js';
 import { createPortalStore, type PortalStore } from './portals.js';
-import type { Redis } from './redis.js';
+import { duplicateOf, type Redis } from './redis.js';
 import type { Sealer } from './sealer.js';
 import { resolvesWithin } from './time-limit.js';
 
@@ -53,7 +53,7 @@ export function buildRest(config: Config, deps: RestStackDeps): RestStack | unde
   const transport = createRestTransport({ dispatcher, rules });
   const oauth = createOAuthClient({ dispatcher, rules, clientId, clientSecret });
   const budget = createRestBudget(deps);
-  const ownRedis = deps.redis.duplicate();
+  const ownRedis = duplicateOf(deps.redis);
   ownRedis.on('error', () => undefined);
   const ownPortals = createPortalStore({ ...deps, redis: ownRedis, prefix: config.queuePrefix });
   const renewals = createRenewals({

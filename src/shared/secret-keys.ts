@@ -16,12 +16,25 @@ export interface SecretKeys {
   readonly previous: readonly SecretKey[];
 }
 
+type KeyConfig = Pick<Config, 'secretKey' | 'secretKeyPrevious' | 'dataDir'>;
+
 /** The keys of SECRET_KEY and SECRET_KEY_PREVIOUS, or the one of the file `secret.key` in DATA_DIR, which is made where it is missing. */
-export async function loadSecretKeys(
-  config: Pick<Config, 'secretKey' | 'secretKeyPrevious' | 'dataDir'>,
-): Promise<SecretKeys> {
-  const current = config.secretKey ?? (await readOrMakeKeyFile(config.dataDir));
-  return { current: toSecretKey(current), previous: config.secretKeyPrevious.map(toSecretKey) };
+export async function loadSecretKeys(config: KeyConfig): Promise<SecretKeys> {
+  return keysOf(config.secretKey ?? (await readOrMakeKeyFile(config)), config);
+}
+
+/** The same for a command, which makes none: it would open nothing with it. undefined where there is none. */
+export async function findSecretKeys(config: KeyConfig): Promise<SecretKeys | undefined> {
+  const current = config.secretKey ?? (await readKeyFile(secretKeyFile(config)));
+  return current && keysOf(current, config);
+}
+
+export function secretKeyFile({ dataDir }: Pick<Config, 'dataDir'>): string {
+  return join(dataDir, 'secret.key');
+}
+
+function keysOf(current: Buffer, { secretKeyPrevious }: Pick<Config, 'secretKeyPrevious'>): SecretKeys {
+  return { current: toSecretKey(current), previous: secretKeyPrevious.map(toSecretKey) };
 }
 
 export function toSecretKey(bytes: Buffer): SecretKey {
@@ -29,11 +42,11 @@ export function toSecretKey(bytes: Buffer): SecretKey {
   return { id, bytes };
 }
 
-async function readOrMakeKeyFile(dataDir: string): Promise<Buffer> {
-  const path = join(dataDir, 'secret.key');
+async function readOrMakeKeyFile(config: KeyConfig): Promise<Buffer> {
+  const path = secretKeyFile(config);
   const existing = await readKeyFile(path);
   if (existing) return existing;
-  await mkdir(dataDir, { recursive: true });
+  await mkdir(config.dataDir, { recursive: true });
   // Written whole beside its place and linked into it: of several processes that start at once one wins, and none reads half a key.
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);

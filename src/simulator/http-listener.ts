@@ -1,26 +1,35 @@
 import { createServer, type RequestListener } from 'node:http';
 
-/** A server on the loopback address, which nobody else can reach. */
 export interface HttpListener {
   readonly port: number;
-  /** `127.0.0.1:41234` */
+  /** `127.0.0.1:41234`, or the name by which others reach it. */
   readonly host: string;
   /** With all its connections, those on which an answer is owed too. */
   close(): Promise<void>;
 }
 
-/** @throws what `listen` reports, such as EADDRINUSE. Port 0 takes a free one. */
-export async function listenOnLoopback(onRequest: RequestListener, port = 0): Promise<HttpListener> {
+export interface ListenOptions {
+  /** A free one by default. */
+  readonly port?: number | undefined;
+  /** Under which the app reaches this machine. Without it only this machine can. */
+  readonly hostname?: string | undefined;
+}
+
+/** @throws what `listen` reports, such as EADDRINUSE. */
+export async function listenForApp(
+  onRequest: RequestListener,
+  { port = 0, hostname }: ListenOptions = {},
+): Promise<HttpListener> {
   const server = createServer(onRequest);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+    server.listen(port, hostname === undefined ? LOOPBACK : EVERY_ADDRESS, resolve);
   });
   const address = server.address();
   const taken = address !== null && typeof address === 'object' ? address.port : port;
   return {
     port: taken,
-    host: `127.0.0.1:${taken}`,
+    host: `${hostname ?? LOOPBACK}:${taken}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -28,3 +37,6 @@ export async function listenOnLoopback(onRequest: RequestListener, port = 0): Pr
       }),
   };
 }
+
+const LOOPBACK = '127.0.0.1';
+const EVERY_ADDRESS = '0.0.0.0';

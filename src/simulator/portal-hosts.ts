@@ -1,6 +1,6 @@
 import type { Express } from 'express';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { listenOnLoopback, type HttpListener } from './http-listener.js';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { listenForApp, type HttpListener, type ListenOptions } from './http-listener.js';
 
 /**
  * The hosts of one portal: the one that it has, and the next one, which listens already, so that an app can be told beforehand
@@ -8,14 +8,19 @@ import { listenOnLoopback, type HttpListener } from './http-listener.js';
  */
 export class PortalHosts {
   #app: Express | undefined;
+  readonly #hostname: string | undefined;
   readonly #listeners: HttpListener[] = [];
   #current = 0;
   #redirected = 0;
 
-  static async open(port = 0): Promise<PortalHosts> {
-    const hosts = new PortalHosts();
+  private constructor(hostname: string | undefined) {
+    this.#hostname = hostname;
+  }
+
+  static async open({ port, hostname }: ListenOptions = {}): Promise<PortalHosts> {
+    const hosts = new PortalHosts(hostname);
     await hosts.#listen(port);
-    await hosts.#listen(0);
+    await hosts.#listen();
     return hosts;
   }
 
@@ -38,7 +43,7 @@ export class PortalHosts {
   }
 
   async moveOn(): Promise<void> {
-    await this.#listen(0);
+    await this.#listen();
     this.#current += 1;
   }
 
@@ -46,9 +51,10 @@ export class PortalHosts {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
   }
 
-  async #listen(port: number): Promise<void> {
+  async #listen(port?: number): Promise<void> {
     const index = this.#listeners.length;
-    this.#listeners.push(await listenOnLoopback((request, response) => this.#answer(index, request, response), port));
+    const answer: RequestListener = (request, response) => this.#answer(index, request, response);
+    this.#listeners.push(await listenForApp(answer, { port, hostname: this.#hostname }));
   }
 
   #answer(index: number, request: IncomingMessage, response: ServerResponse): void {

@@ -13,6 +13,8 @@ export interface Cloud {
   readonly clientSecret: string;
   /** `127.0.0.1:41000`, where the OAuth server and the messenger are. */
   readonly host: string;
+  /** Under which the app reaches all of them, where it runs on another machine. */
+  readonly hostname?: string | undefined;
   readonly now: () => number;
   readonly tokens: TokenBook;
   readonly ledger: EventLedger;

@@ -35,7 +35,11 @@ export class SimulatedPortal {
   }
 
   static async open(cloud: Cloud, options: PortalOptions = {}): Promise<SimulatedPortal> {
-    return new SimulatedPortal(cloud, await PortalHosts.open(options.port), options);
+    return new SimulatedPortal(
+      cloud,
+      await PortalHosts.open({ port: options.port, hostname: cloud.hostname }),
+      options,
+    );
   }
 
   get memberId(): string {

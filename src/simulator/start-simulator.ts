@@ -4,7 +4,7 @@ import { createControlRouter } from './control-server.js';
 import { EventLedger } from './event-ledger.js';
 import { EventPoster } from './event-poster.js';
 import { Faults } from './faults.js';
-import { listenOnLoopback, type HttpListener } from './http-listener.js';
+import { listenForApp, type HttpListener } from './http-listener.js';
 import { createOAuthRouter, type OAuthCall } from './oauth-server.js';
 import { createMessengerRouter } from './messenger-server.js';
 import { SimulatedMessenger, type IncomingTarget } from './messenger.js';
@@ -18,6 +18,8 @@ export interface SimulatorOptions {
   readonly clientSecret?: string;
   /** Of the OAuth server and the messenger; a free one by default. */
   readonly port?: number;
+  /** Under which the app reaches this machine; only this machine itself does by default. */
+  readonly hostname?: string | undefined;
   readonly now?: () => number;
   /** Where the messenger sends what customers write. */
   readonly incoming?: IncomingTarget;
@@ -50,11 +52,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const { clientId = 'local.simulated.00000001', clientSecret = randomBytes(25).toString('hex') } = options;
   const now = options.now ?? Date.now;
   const app = express();
-  const listener = await listenOnLoopback(app, options.port);
+  const { port, hostname } = options;
+  const listener = await listenForApp(app, { port, hostname });
   const cloud: Cloud = {
     clientId,
     clientSecret,
     host: listener.host,
+    hostname,
     now,
     tokens: new TokenBook(now),
     ledger: new EventLedger(now()),

@@ -1,10 +1,12 @@
+import { jsonField } from '../shared/bitrix24/json-field.js';
+import { isErased } from '../shared/erased-delivery.js';
 import { JobError } from '../shared/errors.js';
 import type { Delivery, Secrets } from '../shared/delivery.js';
+import { ECHO_FIELD, type Echoes } from '../shared/echoes.js';
 import type { Logger } from '../shared/logger.js';
 import type { ConsumedJob, JobResult } from '../shared/queues-consumer.js';
-import type { Removal } from '../shared/portals.js';
 import { logFields } from './attempts.js';
-import { erased } from './erasure.js';
+import { cancelled } from './erasure.js';
 import type { Installer } from './installation/installer.js';
 import type { InstallationClaim } from './installation/installation-claim.js';
 import type { InstallationParts } from './installation/build-installation.js';
@@ -17,6 +19,7 @@ export interface AdmissionDeps {
   readonly verifier: Verifier;
   readonly parking: ParkingLots;
   readonly rejections: Rejections;
+  readonly echoes: Pick<Echoes, 'hear'>;
   /** Absent where B24_CLIENT_ID is unset: then nothing can be proven. */
   readonly installation: InstallationParts | undefined;
   /** From then on nothing waits any more. */
@@ -41,6 +44,7 @@ export class Admission {
   }
 
   async admit(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Admitted> {
+    if (isErased(delivery)) return ended({ kind: 'finished', outcome: 'cancelled' });
     if (await this.#takeAnswer(delivery, signal)) return ended({ kind: 'finished', outcome: 'done' });
     const verification = await this.#verify(delivery, signal);
     const waits = verification.kind === 'portal-unknown' || verification.kind === 'waits';
@@ -48,7 +52,7 @@ export class Admission {
     if (!waits && !job.isFirstRun) await this.#deps.parking.lotOf(delivery).leave(placeOf(delivery, job.id));
     switch (verification.kind) {
       case 'verified':
-        return verification;
+        return (await this.#isEcho(delivery)) ? ended({ kind: 'finished', outcome: 'done' }) : verification;
       case 'cancelled':
         return ended(cancelled(delivery, verification.removal));
       case 'refused':
@@ -69,6 +73,13 @@ export class Admission {
     const { installation, verifier } = this.#deps;
     if (!installation || delivery.name !== 'ONAPPTEST') return false;
     return installation.installer.takeAnswer(delivery, verifier.secretsOf(delivery), signal);
+  }
+
+  /** One that `b24-events doctor` waits for: it has come, and is nobody else's event. */
+  async #isEcho({ name, auth, body }: Delivery): Promise<boolean> {
+    if (name !== 'ONAPPTEST' || body.state === 'quarantined') return false;
+    const word = jsonField(jsonField(body.payload, 'QUERY'), ECHO_FIELD);
+    return typeof word === 'string' && this.#deps.echoes.hear(auth.memberId, word);
   }
 
   /** An installation that is proven just now is a known portal's then. */
@@ -166,10 +177,6 @@ type Decided = Exclude<Verification, { kind: 'unproven' }> | Settled;
 
 function placeOf(delivery: Delivery, jobId: string): { memberId: string; jobId: string; bytes: number } {
   return { memberId: delivery.auth.memberId, jobId, bytes: delivery.bytes };
-}
-
-function cancelled(delivery: Delivery, { isClean }: Removal): JobResult<unknown> {
-  return { kind: 'finished', outcome: 'cancelled', ...(isClean && { data: erased(delivery) }) };
 }
 
 function ended(result: JobResult<unknown>): Admitted {

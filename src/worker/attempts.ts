@@ -3,10 +3,12 @@ import type { BitrixEvent } from '../shared/bitrix24/event.js';
 import type { Delivery, Secrets } from '../shared/delivery.js';
 import { JobError, type JobErrorCode } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import type { Tracing } from '../shared/tracing/tracing.js';
 import type { Lane } from './destination.js';
 import type { Effect } from './effects/effect.js';
 import { scrub } from './scrub.js';
 import type { VerifiedDelivery } from './verifier.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 /** What an effect is about. */
 export interface Subject {
@@ -34,8 +36,15 @@ export interface AttemptRun {
 
 export interface AttemptsDeps {
   readonly logger: Logger;
+  readonly metrics: Pick<WorkerMetrics, 'attempted'>;
+  readonly tracing: Pick<Tracing, 'inSpan'>;
   readonly timeoutMs: number;
   readonly now: () => number;
+}
+
+interface AttemptLine extends Readonly<Record<string, string | number>> {
+  readonly effect: string;
+  readonly durationMs: number;
 }
 
 /** Not failures, but turns that have not come yet; none of them uses up an attempt. */
@@ -72,16 +81,35 @@ export class Attempts {
   async #attempt(effect: Effect, subject: Subject, run: AttemptRun): Promise<AttemptResult> {
     if (run.signal.aborted) return { kind: 'interrupted' };
     const startedAtMs = this.#deps.now();
-    const result = await throughDestination(effect, run, () => this.#runWithDeadline(effect, subject, run.signal));
+    const result = await throughDestination(effect, run, () => this.#runTraced(effect, subject, run));
     const durationMs = this.#deps.now() - startedAtMs;
-    const line = { effect: effect.name, ...logFields(subject), attempt: run.attempt, durationMs };
-    if (result.kind === 'done') this.#deps.logger.info({ event: 'effect.done', ...line }, 'done');
-    if (result.kind === 'failed') {
-      const { code, message } = result.error;
-      const what = WAITS.has(code) ? 'waits' : 'failed';
-      this.#deps.logger.info({ event: `effect.${what}`, ...line, code, reason: message }, what);
-    }
+    this.#tell(result, { effect: effect.name, ...logFields(subject), attempt: run.attempt, durationMs });
     return result;
+  }
+
+  /** One that was interrupted is made again, by whoever has its job then. */
+  #tell(result: AttemptResult, line: AttemptLine): void {
+    const { logger, metrics } = this.#deps;
+    const { effect, durationMs } = line;
+    if (result.kind === 'done') {
+      logger.info({ event: 'effect.done', ...line }, 'done');
+      metrics.attempted(effect, { outcome: 'done', durationMs });
+    } else if (result.kind === 'failed') {
+      const { code, message } = result.error;
+      const outcome = WAITS.has(code) ? 'waits' : 'failed';
+      logger.info({ event: `effect.${outcome}`, ...line, code, reason: message }, outcome);
+      metrics.attempted(effect, { outcome, code, durationMs });
+    } else if (result.kind === 'busy') metrics.attempted(effect, { outcome: 'waits', durationMs });
+  }
+
+  #runTraced(effect: Effect, subject: Subject, { attempt, signal }: AttemptRun): Promise<void> {
+    const attributes = {
+      'b24.delivery_id': subject.delivery.id,
+      'b24.event_id': subject.eventId,
+      'b24.attempt': attempt,
+    };
+    const span = { name: `effect ${effect.name}`, kind: 'client', attributes } as const;
+    return this.#deps.tracing.inSpan(span, () => this.#runWithDeadline(effect, subject, signal));
   }
 
   /** Throws nothing but a JobError, by which the destination's breaker counts. */

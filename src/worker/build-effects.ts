@@ -1,5 +1,6 @@
 import type { Config } from '../shared/config.js';
 import { createHandledEvents } from '../shared/handled-events.js';
+import { createForgetPortal } from '../shared/forget-portal.js';
 import type { Logger } from '../shared/logger.js';
 import { portalPlanOf, type PortalPlan } from '../shared/portal-setup.js';
 import { createDestination } from './destination.js';
@@ -9,7 +10,6 @@ import { forwardEffect } from './effects/forward.js';
 import { installationEffect } from './effects/installation.js';
 import { paymentEffect } from './effects/payment.js';
 import { uninstallationEffect } from './effects/uninstallation.js';
-import { createForgetPortal } from './forget-portal.js';
 import type { WorkerBase } from './worker-base.js';
 
 /** Of the slots of a queue, what one destination may take at most: the rest goes on when it hangs. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../shared/config.js';
+import { createEchoes } from '../shared/echoes.js';
 import { Admission } from './admission.js';
 import { Attempts } from './attempts.js';
 import { createBackoff } from './backoff.js';
@@ -12,6 +13,7 @@ import { FirstRun } from './first-run.js';
 import { createRejections } from './rejections.js';
 import { createVerifier } from './verifier.js';
 import type { WorkerBase } from './worker-base.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 export interface Steps {
   readonly deliver: DeliveryProcessor;
@@ -19,12 +21,17 @@ export interface Steps {
 }
 
 /** The steps of the way of an event, each with what it needs. */
-export function buildSteps(config: Config, base: WorkerBase, effects: readonly Effect[]): Steps {
-  const { logger } = base;
+export function buildSteps(
+  config: Config,
+  base: WorkerBase,
+  { effects, metrics }: { readonly effects: readonly Effect[]; readonly metrics: WorkerMetrics },
+): Steps {
+  const { logger, tracing } = base;
   const now = Date.now;
   const common = {
     ...base,
     effects,
+    metrics,
     now,
     attemptsMax: config.effectAttempts,
     ageMsMax: config.effectAgeSecondsMax * 1000,
@@ -34,14 +41,14 @@ export function buildSteps(config: Config, base: WorkerBase, effects: readonly E
       applicationTokens: config.applicationTokens,
       canProve: base.installation !== undefined,
     }),
-    attempts: new Attempts({ logger, timeoutMs: config.effectTimeoutMs, now }),
+    attempts: new Attempts({ logger, tracing, metrics, timeoutMs: config.effectTimeoutMs, now }),
     backoff: createBackoff({ baseMs: config.effectBackoffMs, capMs: config.effectBackoffMsMax }),
   };
   const effectJobs = createEffectJobs({ queue: base.effectQueue, attemptsMax: config.effectAttempts, now });
   const rejections = createRejections({ queue: base.rejectedQueue, now });
   const deliver = new DeliveryProcessor({
     ...common,
-    admission: new Admission({ ...common, rejections }),
+    admission: new Admission({ ...common, rejections, echoes: createEchoes(base) }),
     firstRun: new FirstRun({ ...common, effectJobs }),
     laterTwinsRun: config.dedupBy === 'content',
   });

@@ -1,7 +1,5 @@
+import { claimableEventIds } from '../shared/claimable-event-ids.js';
 import type { Claim, ClaimRequest, Claims } from './claims.js';
-
-/** Later twins of one event within its second that are told apart by a count; further ones by their delivery. */
-const TWINS_COUNTED_MAX = 16;
 
 /**
  * Claims an event for a delivery. A later twin of an event that only points at an entity tells of a later change of it, so it is
@@ -11,10 +9,9 @@ export async function claimEvent(
   claims: Claims,
   request: ClaimRequest,
 ): Promise<Exclude<Claim, { kind: 'later-twin' }> & { readonly eventId: string }> {
-  for (let twin = 0; ; twin += 1) {
-    const eventId =
-      twin === 0 ? request.eventId : `${request.eventId}~${twin < TWINS_COUNTED_MAX ? twin : request.deliveryId}`;
+  for (const eventId of claimableEventIds(request.eventId, request.deliveryId)) {
     const claim = await claims.claim({ ...request, eventId });
     if (claim.kind !== 'later-twin') return { ...claim, eventId };
   }
+  throw new Error('the last id is of this delivery alone, so nothing can be claimed under it before');
 }

@@ -12,12 +12,14 @@ import { logFields, type Subject } from './attempts.js';
 import { claimEvent } from './claim-event.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
-import { erasedAfterRemoval } from './erasure.js';
+import { cancelled, erasedAfterRemoval, forgetSteps } from './erasure.js';
 import type { ClaimedRun, FirstRun } from './first-run.js';
+import type { Verifier } from './verifier.js';
 
 export interface DeliveryProcessorDeps {
   readonly logger: Logger;
   readonly admission: Admission;
+  readonly verifier: Pick<Verifier, 'removalAfter'>;
   readonly portals: Pick<PortalStore, 'look'>;
   readonly claims: Claims;
   readonly effects: readonly Effect[];
@@ -63,7 +65,19 @@ export class DeliveryProcessor {
 
   async #admitAndRun(delivery: Delivery, job: ConsumedJob<unknown>, signal: AbortSignal): Promise<Result> {
     const admitted = await this.#deps.admission.admit(delivery, job, signal);
-    return admitted.kind === 'ended' ? admitted.result : this.#claimAndRun(admitted, signal);
+    const isAdmitted = admitted.kind === 'verified';
+    const result = isAdmitted ? await this.#claimAndRun(admitted, signal) : admitted.result;
+    const end = result.kind === 'failed' ? await this.#cancelledIfGone(delivery, result) : result;
+    const isCancelled = end.kind === 'finished' && end.outcome === 'cancelled';
+    // A run before this one may have ended with its worker.
+    if (isCancelled && (isAdmitted || !job.isFirstRun)) await forgetSteps(delivery, this.#deps.effects);
+    return end;
+  }
+
+  /** Its portal may have been erased while it ran. */
+  async #cancelledIfGone(delivery: Delivery, otherwise: Result): Promise<Result> {
+    const removal = await this.#deps.verifier.removalAfter(delivery);
+    return removal ? cancelled(delivery, removal) : otherwise;
   }
 
   async #claimAndRun({ delivery, secrets }: Verified, signal: AbortSignal): Promise<Result> {
@@ -103,6 +117,7 @@ export class DeliveryProcessor {
   async #runEffects(subject: Subject, effects: readonly Effect[], run: ClaimedRun): Promise<Result> {
     try {
       const end = await this.#deps.firstRun.run(subject, effects, run);
+      if (end === 'cancelled') return await this.#cancelledIfGone(subject.delivery, { kind: 'finished', outcome: end });
       if (end !== 'interrupted') return await this.#finished(subject.delivery, end);
       await this.#deps.claims.release(subject.eventId);
       return { kind: 'handed-back' };

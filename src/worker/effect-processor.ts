@@ -1,5 +1,6 @@
 import { toBitrixEvent } from '../shared/bitrix24/to-event.js';
 import { readDelivery } from '../shared/delivery.js';
+import { erased, isErased } from '../shared/erased-delivery.js';
 import { JobError, codeOfReason } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { PortalStore, Removal } from '../shared/portals.js';
@@ -9,12 +10,14 @@ import { logFields, type Attempts, type Subject } from './attempts.js';
 import type { Backoff } from './backoff.js';
 import type { Claims } from './claims.js';
 import type { Effect } from './effects/effect.js';
-import { erased, erasedAfterRemoval } from './erasure.js';
+import { erasedAfterRemoval } from './erasure.js';
 import type { Verifier } from './verifier.js';
 import type { WaitingForPortal } from './waiting-for-portal.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 export interface EffectProcessorDeps {
   readonly logger: Logger;
+  readonly metrics: Pick<WorkerMetrics, 'eventDone'>;
   readonly verifier: Verifier;
   readonly claims: Claims;
   readonly effects: readonly Effect[];
@@ -48,8 +51,13 @@ export class EffectProcessor {
   }
 
   async process(job: Job, signal: AbortSignal): Promise<Result> {
-    const { delivery, secrets } = this.#deps.verifier.verifiedBefore(readDelivery(job.data.delivery));
-    const effect = this.#deps.effects.find(({ name }) => name === job.data.effect);
+    const carried = readDelivery(job.data.delivery);
+    if (isErased(carried)) {
+      await this.#effectOf(job)?.afterDone?.(job.data.eventId);
+      return { kind: 'finished', outcome: 'cancelled' };
+    }
+    const { delivery, secrets } = this.#deps.verifier.verifiedBefore(carried);
+    const effect = this.#effectOf(job);
     const parsed = toBitrixEvent(delivery);
     const subject = { delivery, secrets, eventId: job.data.eventId };
     const removal = await this.#deps.verifier.removalAfter(delivery);
@@ -60,9 +68,14 @@ export class EffectProcessor {
     return this.#run(job, effect, { subject: { ...subject, event: parsed.event }, signal });
   }
 
+  #effectOf({ data }: Job): Effect | undefined {
+    return this.#deps.effects.find(({ name }) => name === data.effect);
+  }
+
   async #cancel(job: Job, { eventId, delivery }: About, { isClean }: Removal): Promise<Result> {
     const { effect } = job.data;
     await this.#deps.claims.settle(eventId, effect);
+    await this.#effectOf(job)?.afterDone?.(eventId);
     this.#deps.logger.info(
       { event: 'effect.cancelled', effect, ...logFields({ eventId, delivery }) },
       'its portal is gone',
@@ -85,7 +98,11 @@ export class EffectProcessor {
       if (result.kind === 'done') {
         return await this.#done(job, effect, subject);
       }
-      if (result.kind === 'failed') return await this.#afterFailure(job, subject, result.error);
+      if (result.kind === 'failed') {
+        // Its portal may have been erased while it ran; a reason may tell of the event.
+        const removal = await this.#deps.verifier.removalAfter(subject.delivery);
+        return await (removal ? this.#cancel(job, subject, removal) : this.#afterFailure(job, subject, result.error));
+      }
       await this.#deps.claims.endEffect(subject.eventId, effect.name, 'waits');
       return result.kind === 'busy'
         ? await this.#postpone(job, subject, { untilMs: result.retryAtMs })
@@ -101,8 +118,10 @@ export class EffectProcessor {
     const isLast = await this.#deps.claims.settle(eventId, effect.name);
     await effect.afterDone?.(eventId);
     // The delivery's own job ended when it handed this effect over.
-    if (isLast)
+    if (isLast) {
+      this.#deps.metrics.eventDone(delivery);
       this.#deps.logger.info({ event: 'event.done', ...logFields({ delivery, eventId }) }, 'all effects are done');
+    }
     const rest = await erasedAfterRemoval(this.#deps.portals, delivery);
     return { kind: 'finished', outcome: 'done', ...(rest && { data: { ...job.data, delivery: rest } }) };
   }
@@ -151,7 +170,7 @@ export class EffectProcessor {
   async #noteGivenUp(job: Job, about: About, reason: string): Promise<void> {
     const { effect, attemptsBefore } = job.data;
     await this.#deps.claims.endEffect(about.eventId, effect, 'given-up');
-    await this.#deps.effects.find(({ name }) => name === effect)?.afterGivenUp?.(about.eventId);
+    await this.#effectOf(job)?.afterGivenUp?.(about.eventId);
     const line = {
       effect,
       ...logFields(about),

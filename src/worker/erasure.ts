@@ -1,17 +1,22 @@
-import { bareAuth } from '../shared/bitrix24/open-auth.js';
+import { claimableEventIds } from '../shared/claimable-event-ids.js';
 import type { Delivery } from '../shared/delivery.js';
-import type { PortalStore } from '../shared/portals.js';
+import { erased } from '../shared/erased-delivery.js';
+import type { PortalStore, Removal } from '../shared/portals.js';
+import type { JobResult } from '../shared/queues-consumer.js';
+import type { Effect } from './effects/effect.js';
 
-/**
- * What stays of a delivery whose portal is gone by the wish of its user: its job says what became of it, and nothing of the portal.
- */
-export function erased(delivery: Delivery): Delivery {
-  const { v, id, eventId, receivedAtMs, name, handlerId, ts } = delivery;
-  const body = { state: 'open', payload: null } as const;
-  return { v, id, eventId, receivedAtMs, name, handlerId, ts, auth: bareAuth(''), body, seal: '', bytes: 0 };
+/** How a delivery ends whose portal is gone: without a reason, for that may tell of the event. */
+export function cancelled(delivery: Delivery, { isClean }: Removal): JobResult<unknown> {
+  return { kind: 'finished', outcome: 'cancelled', ...(isClean && { data: erased(delivery) }) };
 }
 
-/** The same of the delivery that removed its portal, once it has done so; undefined for all others. */
+/** What is cancelled never runs again: nothing of the steps of its effects is needed any more, whatever id its event had. */
+export async function forgetSteps({ eventId, id }: Delivery, effects: readonly Effect[]): Promise<void> {
+  for (const each of claimableEventIds(eventId, id))
+    await Promise.all(effects.map(async (effect) => effect.afterDone?.(each)));
+}
+
+/** What stays of the delivery that removed its portal, once it has done so; undefined for all others. */
 export async function erasedAfterRemoval(
   portals: Pick<PortalStore, 'look'>,
   delivery: Delivery,

@@ -4,12 +4,16 @@ import type { Backoff } from './backoff.js';
 import type { Claims, EffectState } from './claims.js';
 import type { EffectJobs, HandOver } from './effect-jobs.js';
 import type { Effect } from './effects/effect.js';
+import type { Verifier } from './verifier.js';
 import type { WaitingForPortal } from './waiting-for-portal.js';
 import { effectJobId } from '../shared/queues.js';
+import type { WorkerMetrics } from './worker-metrics.js';
 
 export interface FirstRunDeps {
+  readonly metrics: Pick<WorkerMetrics, 'eventDone'>;
   readonly attempts: Attempts;
   readonly claims: Claims;
+  readonly verifier: Pick<Verifier, 'removalAfter'>;
   readonly effectJobs: EffectJobs;
   readonly waiting: Pick<WaitingForPortal, 'note' | 'isOver'>;
   readonly backoff: Backoff;
@@ -25,7 +29,7 @@ export interface ClaimedRun {
   readonly signal: AbortSignal;
 }
 
-type End = 'done' | 'handed' | 'interrupted';
+type End = 'done' | 'handed' | 'interrupted' | 'cancelled';
 
 /**
  * The first run of an event's effects, side by side in the job of its delivery. One that fails, or whose destination cannot
@@ -41,16 +45,20 @@ export class FirstRun {
     this.#deps = deps;
   }
 
-  /** `retrying`: at least one effect was handed over. `interrupted`: at least one is left for another run. */
+  /**
+   * `retrying`: at least one effect was handed over. `interrupted`: at least one is left for another run. `cancelled`: one failed
+   * whose portal is gone.
+   */
   async run(
     subject: Subject,
     effects: readonly Effect[],
     claim: ClaimedRun,
-  ): Promise<'done' | 'retrying' | 'interrupted'> {
-    if (effects.length === 0) await this.#deps.claims.settle(subject.eventId);
+  ): Promise<'done' | 'retrying' | 'interrupted' | 'cancelled'> {
+    if (effects.length === 0) await this.#settle(subject);
 
     const ends = await Promise.all(effects.map((effect) => this.#runOne(subject, effect, claim)));
     if (ends.includes('interrupted')) return 'interrupted';
+    if (ends.includes('cancelled')) return 'cancelled';
     return ends.includes('handed') ? 'retrying' : 'done';
   }
 
@@ -75,9 +83,13 @@ export class FirstRun {
     const result = await this.#deps.attempts.make(effect, subject, { lane: 'first', attempt: 1, signal: claim.signal });
     if (result.kind === 'interrupted') return 'interrupted';
     if (result.kind === 'done') {
-      await this.#deps.claims.settle(subject.eventId, effect.name);
+      await this.#settle(subject, effect.name);
       await effect.afterDone?.(subject.eventId);
       return 'done';
+    }
+    if (result.kind === 'failed' && (await this.#isGone(subject))) {
+      await this.#deps.claims.settle(subject.eventId, effect.name);
+      return 'cancelled';
     }
     const handOver = await this.#placeInLine(subject, effect, {
       result,
@@ -93,6 +105,15 @@ export class FirstRun {
     if (isSuspended(result) && (await this.#deps.waiting.isOver(subject.delivery.auth.memberId)))
       await this.#deps.effectJobs.release(subject, effect.name);
     return 'handed';
+  }
+
+  /** Its portal may be erased while it runs: nothing of it is to be written any more then, and no reason that may tell of it. */
+  async #isGone({ delivery }: Subject): Promise<boolean> {
+    return (await this.#deps.verifier.removalAfter(delivery)) !== undefined;
+  }
+
+  async #settle({ eventId, delivery }: Subject, effect?: string): Promise<void> {
+    if (await this.#deps.claims.settle(eventId, effect)) this.#deps.metrics.eventDone(delivery);
   }
 
   /** Among those that wait for the same portal, or among the failed ones where too many wait. */

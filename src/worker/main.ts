@@ -1,4 +1,4 @@
 import { runProcess } from '../shared/process-lifecycle.js';
 import { startWorker } from './start-worker.js';
 
-await runProcess('worker', startWorker);
+await runProcess({ name: 'worker', start: startWorker, opsPort: 'workerOpsPort' });

@@ -3,7 +3,7 @@ import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 import { portalChangedChannel, type PortalStore } from '../shared/portals.js';
 import type { DeliveryQueue, EffectQueue } from '../shared/queues.js';
-import type { Redis } from '../shared/redis.js';
+import { duplicateOf, type Redis } from '../shared/redis.js';
 import type { RestStack } from '../shared/rest-stack.js';
 import type { ParkingLots } from './parking-lots.js';
 import { promoted } from './moved-job.js';
@@ -36,9 +36,9 @@ const TRY_EVERY_MS = 300;
 
 export async function startPortalReleases(deps: PortalReleasesDeps): Promise<PortalReleases> {
   // A connection that subscribes can do nothing else.
-  const subscriber = deps.redis.duplicate();
+  const subscriber = duplicateOf(deps.redis);
   subscriber.on('error', () => undefined);
-  subscriber.on('message', (_channel, memberId) => {
+  subscriber.on('message', (_channel: string, memberId: string) => {
     Promise.all([releaseParked(deps, memberId), releaseWaiting(deps, memberId), forgetRemoved(deps, memberId)]).catch(
       (error: unknown) => {
         const reason = errorMessage(error);

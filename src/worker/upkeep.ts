@@ -1,7 +1,7 @@
 import { errorMessage } from '../shared/caught-error.js';
 import type { Logger } from '../shared/logger.js';
 import type { PortalStore } from '../shared/portals.js';
-import type { Redis } from '../shared/redis.js';
+import { onRedisBack, type Redis } from '../shared/redis.js';
 import type { RestStack } from '../shared/rest-stack.js';
 
 export interface UpkeepDeps {
@@ -18,10 +18,10 @@ export interface UpkeepDeps {
 export function startUpkeep(deps: UpkeepDeps): { stop(): void } {
   // It tells of its own failures, and rejects for none of them.
   const restore = (): void => void deps.rest?.renewals.restore();
-  deps.redis.on('ready', restore);
+  const stopListening = onRedisBack(deps.redis, restore);
   restore();
   void resealAll(deps);
-  return { stop: () => deps.redis.off('ready', restore) };
+  return { stop: stopListening };
 }
 
 async function resealAll({ portals, logger }: UpkeepDeps): Promise<void> {

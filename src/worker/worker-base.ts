@@ -1,15 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
-import type { Config } from '../shared/config.js';
+import { errorMessage } from '../shared/caught-error.js';
+import { ConfigError, type Config } from '../shared/config.js';
 import { createConnectorStates, type ConnectorStates } from '../shared/connector-states.js';
 import { createKeys, type Keys } from '../shared/keys.js';
 import type { Logger } from '../shared/logger.js';
-import { createPortalStore, type PortalStore } from '../shared/portals.js';
-import { openQueue, type DeliveryQueue, type EffectQueue, type RejectedQueue } from '../shared/queues.js';
-import { DEFAULT_REDIS_URL, connectPatiently, type Redis } from '../shared/redis.js';
+import { createPortalStore, removalSecondsOf, type PortalStore } from '../shared/portals.js';
+import {
+  openQueue,
+  openTracedQueue,
+  type DeliveryQueue,
+  type EffectQueue,
+  type RejectedQueue,
+} from '../shared/queues.js';
+import type { ProcessContext } from '../shared/process-lifecycle.js';
+import { redisAddressOf } from '../shared/redis-address.js';
+import { connectPatiently, type Redis } from '../shared/redis.js';
 import { buildRest, type RestStack } from '../shared/rest-stack.js';
 import { createSealer, type Sealer } from '../shared/sealer.js';
 import { registerSecretKey } from '../shared/secret-key-registry.js';
 import { loadSecretKeys } from '../shared/secret-keys.js';
+import type { Tracing } from '../shared/tracing/tracing.js';
 import { buildInstallation, type InstallationParts } from './installation/build-installation.js';
 import { createParkingLots, type ParkingLots } from './parking-lots.js';
 import { createWaitingForPortal, type WaitingForPortal } from './waiting-for-portal.js';
@@ -20,6 +31,7 @@ export interface WorkerBase {
   readonly keys: Keys;
   readonly prefix: string;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   readonly sealer: Sealer;
   readonly deliveryQueue: DeliveryQueue;
   readonly effectQueue: EffectQueue;
@@ -36,12 +48,31 @@ export interface WorkerBase {
   close(): Promise<void>;
 }
 
-export async function openWorkerBase(config: Config, logger: Logger): Promise<WorkerBase> {
+const ASK_AGAIN_MS = 1000;
+
+/** A Redis that refuses (a wrong password, a replica, a full one) is no other fault than one that is down: it is waited for. */
+async function untilAllowed(ask: () => Promise<void>, logger: Logger): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      const reason = errorMessage(error);
+      if (tries % 60 === 0)
+        logger.error({ event: 'redis.refuses', reason }, 'Redis refuses; trying again until it does not');
+      await sleep(ASK_AGAIN_MS);
+    }
+  }
+}
+
+type WorkerContext = Pick<ProcessContext, 'config' | 'logger' | 'tracing'>;
+
+export async function openWorkerBase({ config, logger, tracing }: WorkerContext): Promise<WorkerBase> {
   const secretKeys = await loadSecretKeys(config);
-  const redis = connectPatiently(config.redisUrl ?? DEFAULT_REDIS_URL, logger);
+  const redis = connectPatiently(redisAddressOf(config), logger);
   const prefix = config.queuePrefix;
   const keys = createKeys(prefix);
-  await registerSecretKey(redis, keys, secretKeys);
+  await untilAllowed(() => registerSecretKey(redis, keys, secretKeys), logger);
 
   const sealer = createSealer(secretKeys);
   const portals = createPortalStore({ redis, keys, sealer, prefix, removalSeconds: removalSecondsOf(config) });
@@ -54,7 +85,8 @@ export async function openWorkerBase(config: Config, logger: Logger): Promise<Wo
     ...buildWaits(config, common),
     prefix,
     deliveryQueue: openQueue('deliveries', redis, prefix),
-    effectQueue: openQueue('effects', redis, prefix),
+    effectQueue: openTracedQueue('effects', { redis, prefix, telemetry: tracing.telemetry }),
+    tracing,
     connectorStates: createConnectorStates({ redis, keys }),
     dispatcher,
     rest,
@@ -82,9 +114,4 @@ function buildWaits(
     }),
     waiting: createWaitingForPortal({ redis, keys, portals, ageMsMax: config.effectAgeSecondsMax * 1000, now }),
   };
-}
-
-/** As long as a job of a removed portal may still be retried. */
-function removalSecondsOf(config: Config): number {
-  return config.effectAgeSecondsMax + config.keepFailedSeconds;
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { CRASHES_MAX, createClaims, type Claims } from '../../src/worker/claims.js';
 import { claimEvent } from '../../src/worker/claim-event.js';
 import { createKeys } from '../../src/shared/keys.js';
+import { singleRedis } from '../../src/shared/redis-address.js';
 import { connectPatiently } from '../../src/shared/redis.js';
 import { registerSecretKey } from '../../src/shared/secret-key-registry.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
@@ -179,7 +180,7 @@ describe('the job of one effect', () => {
 describeWithRedisBinary('on a Redis that has become full', () => {
   it('notes what was done and handed over, and lets a process start that has the same key', async () => {
     const server = await startRedisServer();
-    const own = connectPatiently(server.url, silentLogger);
+    const own = connectPatiently(singleRedis(server.url), silentLogger);
     const ownKeys = createKeys('{full}');
     const onFull = createClaims({
       redis: own,

@@ -6,9 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
-import { Drain } from '../../src/api/drain.js';
+import { Drain, type DrainDeps } from '../../src/api/drain.js';
 import { Journals } from '../../src/api/journals.js';
 import { createLogger, type Logger } from '../../src/shared/logger.js';
+import { singleRedis } from '../../src/shared/redis-address.js';
+import { withoutTracing } from '../../src/shared/tracing/tracing.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey, type SecretKeys } from '../../src/shared/secret-keys.js';
 import { deliveryOf } from '../support/deliveries.js';
@@ -43,12 +45,12 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-function openJournals(): Promise<Journals> {
-  return Journals.open({ dataDir, diskFreeBytesMin: 0, journalBytesMax: 1e12, logger });
-}
+const openJournals = (): Promise<Journals> =>
+  Journals.open({ dataDir, diskFreeBytesMin: 0, journalBytesMax: 1e12, logger });
 
-async function startDrain(options: { readonly holdMs?: number } = {}): Promise<void> {
-  drain = await Drain.start({ journals, redisUrl: server.url, queuePrefix: PREFIX, secretKeys, logger, ...options });
+async function startDrain(options: Partial<DrainDeps> = {}): Promise<void> {
+  const common = { journals, queuePrefix: PREFIX, secretKeys, logger, tracing: withoutTracing };
+  drain = await Drain.start({ ...common, redis: singleRedis(server.url), ...options });
 }
 
 /** Journals that many deliveries, and answers their ids in order. */
@@ -208,9 +210,8 @@ describeWithRedisBinary('the drain', () => {
   it('refuses to start where the events in Redis are sealed with another key', async () => {
     await startDrain();
     await drain?.close();
-    const others: SecretKeys = { current: toSecretKey(randomBytes(32)), previous: [] };
-    const deps = { journals, redisUrl: server.url, queuePrefix: PREFIX, secretKeys: others, logger };
-    await expect(Drain.start(deps)).rejects.toThrow('SECRET_KEY');
+    const others = { secretKeys: { current: toSecretKey(randomBytes(32)), previous: [] } };
+    await expect(startDrain(others)).rejects.toThrow('SECRET_KEY');
   });
 
   it('keeps events in the journal where another key is in use when Redis comes up, until it has that key', async () => {
@@ -291,10 +292,9 @@ describeWithRedisBinary('the drain, where Redis has little memory', () => {
 });
 
 /** Takes what waits out of Redis, as workers do. */
-function takeAll(): Promise<string[]> {
-  return withRedis(async (redis) => {
+const takeAll = (): Promise<string[]> =>
+  withRedis(async (redis) => {
     const ids = (await redis.lpop(`${PREFIX}:deliveries:wait`, 10_000)) ?? [];
     if (ids.length > 0) await redis.del(ids.map((id) => `${PREFIX}:deliveries:${id}`));
     return ids;
   });
-}

@@ -1,7 +1,7 @@
+import { EXIT_CONFIG } from '../../src/shared/config.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EXIT_CONFIG } from '../../src/shared/process-lifecycle.js';
 import type { StartError } from '../../src/shared/start-error.js';
 import { HandlerBench } from '../support/handler-bench.js';
 import { waitUntil } from '../support/wait-until.js';

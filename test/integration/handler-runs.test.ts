@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { findFreePort } from '../../src/cli/free-port.js';
 import { JobError } from '../../src/shared/errors.js';
 import { MEMBER_ID } from '../support/deliveries.js';
 import { HandlerBench } from '../support/handler-bench.js';
@@ -66,6 +67,20 @@ describe('a run of a handler', () => {
     const thrown = await bench.failureOf('failing');
     expect(thrown).toMatchObject(failure);
     expect(thrown.message).toMatch(message);
+  });
+
+  it('that could not reach something says what, in the reason and in the log, without the secrets of the event', async () => {
+    const port = await findFreePort();
+    await bench.writeHandler('reaching', `await fetch('http://127.0.0.1:${port}/?of=top-secret');`);
+    await bench.writeHandler('quoting', `throw new Error('not sent', { cause: new Error('to top-secret') });`);
+    await bench.start();
+    const run = { secrets: { auth: { access_token: 'top-secret' }, data: [] } };
+    const refused = `TypeError: fetch failed: connect ECONNREFUSED 127.0.0.1:${port}`;
+    expect(await bench.failureOf('reaching', run)).toMatchObject({ detail: refused });
+    expect(await bench.failureOf('quoting', run)).toMatchObject({ detail: 'Error: not sent: to [sealed]' });
+    await waitUntil('both are logged', () => bench.logged('handler.failed').length === 2);
+    const reasons = bench.logged('handler.failed').map(({ reason }) => reason);
+    expect(reasons).toEqual([refused, 'Error: not sent: to [sealed]']);
   });
 
   it('that lets the error of a call through fails with it, also where it wrapped it', async () => {

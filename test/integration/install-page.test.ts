@@ -1,15 +1,8 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { StorageError } from '../../src/api/journal.js';
 import { openSecrets } from '../../src/shared/delivery-seal.js';
 import { APPLICATION_TOKEN, MEMBER_ID } from '../support/deliveries.js';
-import {
-  FORM,
-  post,
-  postForPage,
-  startIngressBench,
-  type IngressBench,
-  type IngressBenchOptions,
-} from '../support/ingress-bench.js';
+import { FORM, post, postForPage, useIngress, type IngressBenchOptions } from '../support/ingress-bench.js';
 import { waitUntil } from '../support/wait-until.js';
 
 const APP = { B24_CLIENT_ID: 'local.573ad8a0346747.09223434', B24_CLIENT_SECRET: 'client-secret' };
@@ -28,23 +21,18 @@ const FIELDS = {
 const TOKENS = [FIELDS.AUTH_ID, FIELDS.REFRESH_ID, APPLICATION_TOKEN];
 const HOSTILE = `"><script>alert('x')</script>`;
 
-let bench: IngressBench;
-
-afterEach(async () => {
-  await bench.remove();
-});
+const ingress = useIngress();
 
 /** Answers the address of the page. */
 async function startIngress(env: NodeJS.ProcessEnv = APP, deps: IngressBenchOptions['deps'] = {}): Promise<string> {
-  bench = await startIngressBench({ env, deps });
-  return new URL('/install', bench.url).href;
+  return new URL('/install', await ingress.start(env, deps)).href;
 }
 
 describe('POST /install', () => {
   it('keeps the installation as the event that tells the same', async () => {
     const before = Math.floor(Date.now() / 1000);
     await postForPage((await startIngress()) + QUERY, FIELDS);
-    const [delivery] = await bench.journalled();
+    const [delivery] = await ingress.bench.journalled();
     expect(delivery).toMatchObject({
       name: 'ONAPPINSTALL',
       handlerId: null,
@@ -60,7 +48,7 @@ describe('POST /install', () => {
       },
     });
     expect(delivery?.ts).toBeGreaterThanOrEqual(before);
-    expect(delivery && openSecrets(bench.sealer, delivery).auth).toMatchObject({
+    expect(delivery && openSecrets(ingress.bench.sealer, delivery).auth).toMatchObject({
       access_token: FIELDS.AUTH_ID,
       refresh_token: FIELDS.REFRESH_ID,
       application_token: APPLICATION_TOKEN,
@@ -114,7 +102,7 @@ describe('POST /install', () => {
 
   it('shows no token, and writes none into the log or in the open on disk', async () => {
     const { html } = await postForPage((await startIngress()) + QUERY, FIELDS);
-    const told = html + bench.lines.join('') + JSON.stringify(await bench.journalled());
+    const told = html + ingress.bench.lines.join('') + JSON.stringify(await ingress.bench.journalled());
     expect(TOKENS.filter((token) => told.includes(token))).toEqual([]);
   });
 
@@ -125,7 +113,7 @@ describe('POST /install', () => {
     });
     expect(answered).toMatchObject({
       status: 200,
-      body: { status: 'accepted', id: (await bench.journalled())[0]?.id },
+      body: { status: 'accepted', id: (await ingress.bench.journalled())[0]?.id },
     });
   });
 
@@ -140,7 +128,7 @@ describe('POST /install', () => {
       const { status, html } = await postForPage((await startIngress()) + QUERY, { ...FIELDS, [name]: '' });
       expect(status).toBe(400);
       expect([...html.matchAll(/<code>([^<]+)<\/code>/g)].map(([, field]) => field)).toEqual([name]);
-      expect(await bench.journalled()).toEqual([]);
+      expect(await ingress.bench.journalled()).toEqual([]);
     },
   );
 
@@ -171,7 +159,7 @@ describe('POST /install', () => {
       const { status, html } = await postForPage(url, FIELDS);
       expect(status).toBe(503);
       expect(html).toContain('B24_CLIENT_ID');
-      expect(await bench.journalled()).toEqual([]);
+      expect(await ingress.bench.journalled()).toEqual([]);
     },
   );
 
@@ -180,7 +168,7 @@ describe('POST /install', () => {
     const answers = await Promise.all(Array.from({ length: 32 }, () => postForPage(url, FIELDS)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(30);
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(2);
-    const kept = await bench.journalled();
+    const kept = await ingress.bench.journalled();
     expect(kept).toHaveLength(30);
     expect(kept.every(({ source }) => source === 'page')).toBe(true);
   });

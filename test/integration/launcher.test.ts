@@ -200,6 +200,20 @@ test('shows the port that the ingress got where API_PORT leaves it open', async 
   expect(launcher.output()).toContain("'http://127.0.0.1:40404/events'");
 });
 
+test('shows where each process tells of its health', async () => {
+  const launcher = await startWhole({ STUB_OPS_URL: 'http://127.0.0.1:40405' });
+
+  expect(launcher.output()).toContain(
+    '  health    ingress http://127.0.0.1:40405, worker http://127.0.0.1:40405  (/readyz, /metrics)',
+  );
+});
+
+test('shows where another program has the port at which a process tells of its health', async () => {
+  const launcher = await startWhole({ STUB_OPS_URL: 'http://127.0.0.1:40405', STUB_OPS_PORT_TAKEN: '9464' });
+
+  expect(launcher.output()).toContain('ingress http://127.0.0.1:40405 (another program has port 9464)');
+});
+
 test('shows the folder of the handlers and their names, or that there are none', async () => {
   const some = await startWhole({ STUB_HANDLERS: 'messenger, shop', HANDLERS_DIR: 'mine' });
   expect(some.output()).toContain(`  handlers  ${resolve('mine')}  (messenger, shop)`);

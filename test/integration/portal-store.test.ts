@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { createPortalStore, emptyPortal, portalChangedChannel, type Portal } from '../../src/shared/portals.js';
+import { duplicateOf } from '../../src/shared/redis.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
 import { useSharedRedis } from '../support/shared-redis.js';
@@ -81,9 +82,9 @@ describe('the record of a portal', () => {
   });
 
   it('is told of to all workers when it changed, and not when nothing was written', async () => {
-    const subscriber = redis.duplicate();
+    const subscriber = duplicateOf(redis);
     const told: string[] = [];
-    subscriber.on('message', (_channel, memberId) => told.push(memberId));
+    subscriber.on('message', (_channel: string, memberId: string) => told.push(memberId));
     await subscriber.subscribe(portalChangedChannel(prefix));
     await portals.update('quiet', () => undefined);
     await portals.save(portalOf('loud'));

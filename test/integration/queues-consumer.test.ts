@@ -30,9 +30,9 @@ function consume(process: (signal: AbortSignal) => Promise<JobResult<Delivery>>)
   });
 }
 
-async function addJob(): Promise<void> {
+async function addJob(timestamp = Date.now()): Promise<void> {
   // What it carries is nothing to the consumer.
-  await queue.add('job', {} as Delivery, { jobId: 'job-1' });
+  await queue.add('job', {} as Delivery, { jobId: 'job-1', timestamp });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -61,6 +61,20 @@ describe('a job', () => {
     consume(() => Promise.reject(new Error('OOM command not allowed')));
     await addJob();
     await waitUntil('it is put off', async () => (await queue.getJobState('job-1')) === 'delayed');
+  });
+
+  it('is put off for longer each time, however old its event is', async () => {
+    consume(() => Promise.reject(new Error('the connection is lost')));
+    await addJob(Date.now() - 3_600_000);
+    const delays: number[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      await waitUntil('it is put off', async () => (await queue.getJobState('job-1')) === 'delayed');
+      const job = await queue.getJob('job-1');
+      delays.push(Math.round((job?.delay ?? 0) / 1000));
+      await job?.promote();
+      await waitUntil('it runs again', async () => ((await queue.getJob('job-1'))?.attemptsStarted ?? 0) > count + 1);
+    }
+    expect(delays).toEqual([1, 2, 4]);
   });
 
   it('that fails for good carries the reason', async () => {

@@ -6,6 +6,7 @@ import {
   type BudgetLimits,
   type RestBudget,
 } from '../../src/shared/bitrix24/rest/rest-budget.js';
+import { singleRedis } from '../../src/shared/redis-address.js';
 import { connectPatiently, type Redis } from '../../src/shared/redis.js';
 import { callsAbove, type TimedCall } from '../support/call-level.js';
 import { silentLogger, useSharedRedis } from '../support/shared-redis.js';
@@ -19,7 +20,7 @@ afterEach(() => {
 
 /** As another process has it: on a connection of its own. */
 function budgetOf(standard: BudgetLimits, enterprise: BudgetLimits = standard): RestBudget {
-  const redis = connectPatiently(shared.url, silentLogger);
+  const redis = connectPatiently(singleRedis(shared.url), silentLogger);
   connections.push(redis);
   return createRestBudget({ redis, keys: shared.keys, limits: { standard, enterprise } });
 }

@@ -241,6 +241,24 @@ describe('without the tour', () => {
   });
 });
 
+test('for an app on another machine it listens on every address, at the ports that the app knows by its name', async () => {
+  const [port, portalPort] = [await findFreePort(), await findFreePort()];
+  const hosts = {
+    B24_OAUTH_HOSTS: `http://localhost:${port}`,
+    B24_PORTAL_HOSTS: `http://other:1,http://localhost:${portalPort}`,
+  };
+  const served = run({ install: false, host: 'localhost' }, { ...CREDENTIALS, ...hosts });
+  await waitUntil('the addresses were written', () => written.length > 0);
+
+  const urls = [`http://127.0.0.2:${port}/control/report`, `http://127.0.0.2:${portalPort}/rest/app.info`];
+  const answers = await Promise.all(urls.map((url) => fetch(url)));
+  stop.abort();
+
+  expect(answers.map(({ status }) => status)).toEqual([200, 401]);
+  expect(written.join('\n')).toContain(`B24_PORTAL_HOSTS=http://localhost:${portalPort}`);
+  await expect(served).resolves.toBe(0);
+});
+
 describe('the program', () => {
   const start = (env: NodeJS.ProcessEnv, ...args: string[]): NodeProcess =>
     new NodeProcess({

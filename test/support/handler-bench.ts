@@ -6,6 +6,7 @@ import { Writable } from 'node:stream';
 import type { RestClient } from '../../src/shared/bitrix24/rest/portal-calls.js';
 import { toBitrixEvent } from '../../src/shared/bitrix24/to-event.js';
 import { createConnectorStates, type ConnectorStates } from '../../src/shared/connector-states.js';
+import type { Secrets } from '../../src/shared/delivery.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { emptyPortal, type Portal } from '../../src/shared/portals.js';
 import { createSealer } from '../../src/shared/sealer.js';
@@ -21,6 +22,8 @@ import { waitUntil } from './wait-until.js';
 const handlerSealer = createSealer({ current: toSecretKey(Buffer.alloc(32, 6)), previous: [] });
 
 export interface BenchRun {
+  /** Of the event; none, where this is unset. */
+  readonly secrets?: Secrets;
   readonly eventId?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -97,7 +100,7 @@ const note = (text) => appendFileSync(${JSON.stringify(this.notesFile)}, text + 
     if (!effect) throw new Error(`no handler ${handler}`);
     const { event } = parsed;
     const signal = more.signal ?? AbortSignal.timeout(more.timeoutMs ?? 30_000);
-    await effect.run({ event, eventId, delivery, secrets: { auth: {}, data: [] }, signal });
+    await effect.run({ event, eventId, delivery, secrets: more.secrets ?? { auth: {}, data: [] }, signal });
   }
 
   /** Its code, `HANDLER_FAILED`, and the rest of it. */

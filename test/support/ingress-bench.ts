@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { createIntakeMetrics } from '../../src/api/ingress-metrics.js';
 import { Journals } from '../../src/api/journals.js';
 import { SenderList } from '../../src/api/sender-list.js';
 import { startServer, type ServerDeps } from '../../src/api/server.js';
@@ -11,6 +14,7 @@ import { createLogger } from '../../src/shared/logger.js';
 import { createSealer, type Sealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
 import { formBody } from './deliveries.js';
+import { withoutTracing } from '../../src/shared/tracing/tracing.js';
 
 /** The ingress on a real port and a real disk, without a drain: what is journalled stays there to be looked at. */
 export interface IngressBench {
@@ -53,7 +57,9 @@ export async function startIngressBench({ env = {}, deps = {} }: IngressBenchOpt
   const senders = await SenderList.start({ config, logger });
   const journals = await Journals.open({ ...config, logger });
   const sealer = deps.sealer ?? createSealer({ current: toSecretKey(randomBytes(32)), previous: [] });
-  const given = { config, senders, journals, sealer, logger, idleMs: 10, connectorParts: undefined, ...deps };
+  const metrics = createIntakeMetrics(new Registry());
+  const common = { config, senders, journals, sealer, logger, metrics, tracing: withoutTracing };
+  const given = { ...common, idleMs: 10, connectorParts: undefined, ...deps };
   const server = await startServer(given);
   return {
     url: server.url,
@@ -68,6 +74,32 @@ export async function startIngressBench({ env = {}, deps = {} }: IngressBenchOpt
       await server.stop();
       await journals.close();
       await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface IngressUse {
+  /** The one that was started last. */
+  readonly bench: IngressBench;
+  /** Answers the address to post to. */
+  start(env?: NodeJS.ProcessEnv, deps?: IngressBenchOptions['deps']): Promise<string>;
+}
+
+/** For a file in which each test starts an ingress; it is removed after the test. */
+export function useIngress(): IngressUse {
+  let bench: IngressBench | undefined;
+  afterEach(async () => {
+    await bench?.remove();
+    bench = undefined;
+  });
+  return {
+    get bench() {
+      if (!bench) throw new Error('no ingress was started');
+      return bench;
+    },
+    async start(env = {}, deps = {}) {
+      bench = await startIngressBench({ env, deps });
+      return bench.url;
     },
   };
 }

@@ -30,14 +30,15 @@ export interface Receiver {
 
 export const RECEIVER_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 
-export async function startReceiver(port = 0): Promise<Receiver> {
+/** @param host where it listens; a container does not reach the loopback address. */
+export async function startReceiver(port = 0, host = '127.0.0.1'): Promise<Receiver> {
   const received: Forwarded[] = [];
   const unsigned: string[] = [];
   const webhook = new Webhook(RECEIVER_SECRET);
   const server = createServer((request, response) => {
     void take(request, response);
   });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, host, resolve));
   const receiver: Receiver = {
     url: `http://127.0.0.1:${portOf(server)}/hook`,
     secret: RECEIVER_SECRET,

@@ -8,6 +8,7 @@ import { Redis } from 'ioredis';
 import { findFreePort } from '../../src/cli/free-port.js';
 import { findRedisBinary } from '../../src/cli/redis/process-server.js';
 import { waitUntilReady } from '../../src/cli/redis/redis-probe.js';
+import { waitUntil } from './wait-until.js';
 
 /** A Redis of a test's own, for what would disturb the others: stopped, killed, frozen, full, or started again empty. */
 export interface TestRedis {
@@ -34,6 +35,9 @@ export interface TestRedisOptions {
   readonly maxmemory?: string;
   readonly appendfsync?: 'always' | 'everysec' | 'no';
   readonly port?: number;
+  readonly password?: string;
+  /** By the names of its configuration; over those that a test gets else. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export async function startRedisServer(options: TestRedisOptions = {}): Promise<TestRedis> {
@@ -62,7 +66,8 @@ class Server implements TestRedis {
   constructor(private readonly deps: ServerDeps) {
     this.port = deps.port;
     this.dir = deps.dir;
-    this.url = `redis://127.0.0.1:${deps.port}`;
+    const { password } = deps.options;
+    this.url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${deps.port}`;
   }
 
   get pid(): number {
@@ -86,10 +91,10 @@ class Server implements TestRedis {
     const end = (): void => void child.kill('SIGKILL');
     process.once('exit', end);
     child.once('exit', () => process.off('exit', end));
-    await waitUntilReady({
-      port: this.port,
-      failure: () => (child.exitCode === null ? undefined : `the Redis of this test did not start:\n${output}`),
-    });
+    const failure = (): string | undefined =>
+      child.exitCode === null ? undefined : `the Redis of this test did not start:\n${output}`;
+    if (this.deps.options.password === undefined) await waitUntilReady({ port: this.port, failure });
+    else await this.answersWithPassword();
   }
 
   async stop(): Promise<void> {
@@ -114,6 +119,12 @@ class Server implements TestRedis {
     await rm(this.dir, { recursive: true, force: true });
   }
 
+  private async answersWithPassword(): Promise<void> {
+    const answers = (): Promise<boolean> =>
+      withRedisAt(this.url, async (redis) => (await redis.ping()) === 'PONG').catch(() => false);
+    await waitUntil('the Redis of this test takes its password', answers);
+  }
+
   private async endBy(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.child;
     this.child = undefined;
@@ -124,7 +135,7 @@ class Server implements TestRedis {
   }
 
   private settings(): string[] {
-    const { maxmemory, appendfsync = 'everysec' } = this.deps.options;
+    const { maxmemory, appendfsync = 'everysec', password } = this.deps.options;
     const settings = {
       bind: '127.0.0.1',
       port: String(this.port),
@@ -134,6 +145,8 @@ class Server implements TestRedis {
       save: '',
       'maxmemory-policy': 'noeviction',
       ...(maxmemory !== undefined && { maxmemory }),
+      ...(password !== undefined && { requirepass: password, masterauth: password }),
+      ...this.deps.options.settings,
     };
     return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
   }

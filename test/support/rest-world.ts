@@ -11,6 +11,7 @@ import { createRestClient } from '../../src/shared/bitrix24/rest/rest-client.js'
 import { createRestTransport } from '../../src/shared/bitrix24/rest/rest-transport.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { createPortalStore, emptyPortal, type Portal, type PortalStore } from '../../src/shared/portals.js';
+import { singleRedis } from '../../src/shared/redis-address.js';
 import { connectPatiently } from '../../src/shared/redis.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
@@ -67,7 +68,7 @@ export async function createRestWorld(shared: SharedRedisUse): Promise<RestWorld
     oauth,
     dataDir,
     process(options = {}) {
-      const redis = connectPatiently(shared.url, silentLogger);
+      const redis = connectPatiently(singleRedis(shared.url), silentLogger);
       const dispatcher = createOutbound(rules);
       const lines: Record<string, unknown>[] = [];
       const logger = createLogger('info', 'test', { write: (line) => void lines.push(JSON.parse(line)) });

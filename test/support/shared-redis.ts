@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { createKeys, type Keys } from '../../src/shared/keys.js';
+import { singleRedis } from '../../src/shared/redis-address.js';
 import { connectPatiently, type Redis } from '../../src/shared/redis.js';
 
 export const silentLogger = pino({ level: 'silent' });
@@ -19,7 +20,7 @@ export function useSharedRedis(): SharedRedisUse {
   const url = process.env.TEST_REDIS_URL;
   if (url === undefined) throw new Error('TEST_REDIS_URL is not set: the global setup of the tests did not run');
   const prefix = `{test-${randomBytes(6).toString('hex')}}`;
-  const redis = connectPatiently(url, silentLogger);
+  const redis = connectPatiently(singleRedis(url), silentLogger);
   return {
     url,
     prefix,

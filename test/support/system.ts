@@ -67,6 +67,8 @@ export class System {
         REDIS_URL: redis.url,
         DATA_DIR: dataDir,
         API_HOST: '127.0.0.1',
+        API_OPS_PORT: '0',
+        WORKER_OPS_PORT: '0',
         API_PORT: String(await findFreePort()),
         APPLICATION_TOKENS: `${MEMBER_ID}=${APPLICATION_TOKEN},${OTHER_MEMBER_ID}=${OTHER_TOKEN}`,
         FORWARD_URL: receiver.url,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/shared/config.js';
 import type { Delivery } from '../../src/shared/delivery.js';
+import { createOps, type ProcessOps } from '../../src/shared/ops/ops.js';
 import { createPortalStore, type PortalStore } from '../../src/shared/portals.js';
 import type { Running } from '../../src/shared/process-lifecycle.js';
 import {
@@ -14,11 +15,12 @@ import {
 } from '../../src/shared/queues.js';
 import { createSealer } from '../../src/shared/sealer.js';
 import { toSecretKey } from '../../src/shared/secret-keys.js';
-import { startWorker } from '../../src/worker/start-worker.js';
+import { startWorker, type WorkerKnobs } from '../../src/worker/start-worker.js';
 import { APPLICATION_TOKEN, MEMBER_ID, deliveryOf } from './deliveries.js';
 import { RECEIVER_SECRET, startReceiver, type Receiver } from './receiver.js';
 import { silentLogger, useSharedRedis, type SharedRedisUse } from './shared-redis.js';
 import { waitUntil } from './wait-until.js';
+import { withoutTracing } from '../../src/shared/tracing/tracing.js';
 
 const KEY = Buffer.alloc(32, 5);
 export const workerSealer = createSealer({ current: toSecretKey(KEY), previous: [] });
@@ -29,6 +31,10 @@ export class WorkerBench {
   readonly effects: EffectQueue;
   readonly rejected: RejectedQueue;
   readonly portals: PortalStore;
+  /** Of the worker that was started last. */
+  ops: ProcessOps = createOps();
+  /** Why its process would have ended. */
+  readonly ends: unknown[] = [];
   private worker: Running | undefined;
 
   private constructor(
@@ -47,7 +53,7 @@ export class WorkerBench {
     return new WorkerBench(await startReceiver(), useSharedRedis(), await mkdtemp(join(tmpdir(), 'b24-worker-')));
   }
 
-  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+  async start(env: Readonly<Record<string, string>> = {}, knobs: WorkerKnobs = {}): Promise<void> {
     const config = loadConfig({
       REDIS_URL: this.shared.url,
       QUEUE_PREFIX: this.shared.prefix,
@@ -60,7 +66,12 @@ export class WorkerBench {
       EFFECT_TIMEOUT_MS: '1000',
       ...env,
     });
-    this.worker = await startWorker(config, silentLogger);
+    this.ops = createOps();
+    const fail = (error: unknown): void => void this.ends.push(error);
+    this.worker = await startWorker(
+      { config, logger: silentLogger, ops: this.ops, tracing: withoutTracing, fail },
+      knobs,
+    );
   }
 
   async stop(): Promise<void> {

@@ -8,6 +8,7 @@ import { Attempts, type Subject } from '../../src/worker/attempts.js';
 import type { Effect } from '../../src/worker/effects/effect.js';
 import { createVerifier } from '../../src/worker/verifier.js';
 import { deliveryOf } from '../support/deliveries.js';
+import { withoutTracing } from '../../src/shared/tracing/tracing.js';
 
 const sealer = createSealer({ current: toSecretKey(Buffer.alloc(32, 1)), previous: [] });
 const verifier = createVerifier({
@@ -15,6 +16,7 @@ const verifier = createVerifier({
   portals: { look: async () => ({ portal: undefined, removal: undefined }) },
   sealer,
 });
+const metrics = { attempted: () => undefined };
 const never = new AbortController().signal;
 
 function subjectOf(name: string): Subject {
@@ -29,7 +31,13 @@ function effectThat(run: (event: BitrixEvent, signal: AbortSignal) => Promise<vo
 }
 
 function createAttempts(timeoutMs = 1000): Attempts {
-  return new Attempts({ logger: pino({ level: 'silent' }), timeoutMs, now: Date.now });
+  return new Attempts({
+    logger: pino({ level: 'silent' }),
+    tracing: withoutTracing,
+    metrics,
+    timeoutMs,
+    now: Date.now,
+  });
 }
 
 describe('attempts at an effect', () => {

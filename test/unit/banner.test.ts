@@ -10,6 +10,7 @@ const FACTS: BannerFacts = {
   redis: 'redis://127.0.0.1:6379',
   forward: 'a demo receiver',
   handlers: '/app/handlers  (messenger)',
+  health: 'ingress http://127.0.0.1:9464, worker http://127.0.0.1:9465',
   demoPortal: { memberId: 'demo', applicationToken: 'made-for-this-run' },
   hasDemoApp: true,
   nowMs: 1_773_759_161_999,

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { ConfigError, loadConfig } from '../../src/shared/config.js';
+import { ConfigError, isGiven, loadConfig } from '../../src/shared/config.js';
 
 const KEY = Buffer.alloc(32, 1).toString('base64');
 
@@ -84,6 +84,14 @@ describe('loadConfig', () => {
     expect(problemsOf({ API_PORT_FILE: `${file}.missing` })).toEqual([
       `API_PORT_FILE: the file cannot be read (ENOENT): ${file}.missing`,
     ]);
+  });
+
+  it('knows whether somebody chose a value, though it be the default, and from a file too', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'b24-config-')), 'port');
+    writeFileSync(file, '9464\n');
+    expect(isGiven({ API_OPS_PORT: '9464' }, 'apiOpsPort')).toBe(true);
+    expect(isGiven({ API_OPS_PORT_FILE: file }, 'apiOpsPort')).toBe(true);
+    expect(isGiven({ API_OPS_PORT: ' ', WORKER_OPS_PORT: '9465' }, 'apiOpsPort')).toBe(false);
   });
 
   it('wants a secret where events are forwarded, because they are always signed', () => {

@@ -31,6 +31,25 @@ describe('toFailure', () => {
     expect(toFailure(error)).toMatchObject({ kind: 'error', reason: 'Error: round' });
   });
 
+  it('says what was not reached, which only the causes tell', () => {
+    const refused = new Error('connect ECONNREFUSED 127.0.0.1:4000');
+    const tried = new AggregateError([new Error('connect ECONNREFUSED ::1:4000'), refused]);
+    expect(toFailure(new TypeError('fetch failed', { cause: refused }))).toMatchObject({
+      reason: 'TypeError: fetch failed: connect ECONNREFUSED 127.0.0.1:4000',
+    });
+    expect(toFailure(new TypeError('fetch failed', { cause: tried }))).toMatchObject({
+      reason: 'TypeError: fetch failed: connect ECONNREFUSED ::1:4000, connect ECONNREFUSED 127.0.0.1:4000',
+    });
+  });
+
+  it('does not repeat a cause that the message quotes, nor one that is nothing, and has a bound', () => {
+    const quoting = new Error('not saved: full', { cause: new Error('full') });
+    expect(toFailure(quoting)).toMatchObject({ reason: 'Error: not saved: full' });
+    expect(toFailure(new Error('alone', { cause: null }))).toMatchObject({ reason: 'Error: alone' });
+    const long = toFailure(new Error('x', { cause: new Error('y'.repeat(1000)) }));
+    expect(long).toMatchObject({ reason: `Error: x: ${'y'.repeat(490)}` });
+  });
+
   it.each([
     [undefined, 'undefined'],
     [null, 'null'],

@@ -5,7 +5,8 @@ import { createConnectorStates } from '../../shared/connector-states.js';
 import { createKeys } from '../../shared/keys.js';
 import type { Logger } from '../../shared/logger.js';
 import { createPortalStore } from '../../shared/portals.js';
-import { connectFailingFast, DEFAULT_REDIS_URL } from '../../shared/redis.js';
+import { redisAddressOf, type RedisSettings } from '../../shared/redis-address.js';
+import { connectFailingFast } from '../../shared/redis.js';
 import { buildOutbound } from '../../shared/rest-stack.js';
 import type { Sealer } from '../../shared/sealer.js';
 import type { ConnectorPageDeps } from './connector-page.js';
@@ -16,14 +17,14 @@ export interface ConnectorParts extends Pick<ConnectorPageDeps, 'portals' | 'sta
 }
 
 export interface ConnectorPartsDeps {
-  readonly config: Pick<Config, 'redisUrl' | 'queuePrefix' | 'b24PortalHosts' | 'b24OauthHosts'>;
+  readonly config: RedisSettings & Pick<Config, 'b24PortalHosts' | 'b24OauthHosts'>;
   readonly sealer: Sealer;
   readonly logger: Logger;
 }
 
 /** A connection of its own, that fails at once where Redis is down: a person waits for the page, and the drain must not. */
 export function openConnectorParts({ config, sealer, logger }: ConnectorPartsDeps): ConnectorParts {
-  const redis = connectFailingFast(config.redisUrl ?? DEFAULT_REDIS_URL, logger);
+  const redis = connectFailingFast(redisAddressOf(config), logger);
   const keys = createKeys(config.queuePrefix);
   const { rules, dispatcher } = buildOutbound(config);
   return {

@@ -32,6 +32,7 @@ const WINDOW_SECONDS = 60;
 export function createInstallPage(deps: InstallPageDeps): (request: Request, response: Response) => Promise<void> {
   const limiter = new RateLimiterMemory({ points: POSTS_PER_ADDRESS, duration: WINDOW_SECONDS });
   return async (request, response) => {
+    const arrivedAtMs = performance.now();
     const receivedAtMs = Date.now();
     requirePost(request);
     if (deps.config.b24ClientId === undefined) throw new HttpError('not_configured');
@@ -40,7 +41,7 @@ export function createInstallPage(deps: InstallPageDeps): (request: Request, res
       const parsed = parseInstallForm(decodeBody(body, deps.config), queryOf(request), receivedAtMs);
       if (!parsed.ok) throw new HttpError('invalid_event', { issues: parsed.issues });
       const delivery = { ...toDelivery(deps, parsed.envelope, receivedAtMs), source: 'page' } as const;
-      await deps.keepDelivery(delivery);
+      await deps.keepDelivery(delivery, arrivedAtMs);
       answer(response, acceptedAnswer(request, delivery));
     });
   };

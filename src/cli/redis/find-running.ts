@@ -29,7 +29,22 @@ export interface Search {
   readonly patienceMs?: number;
 }
 
-/** @throws {StartError} when it cannot be told whether a server runs on these files. */
+/** A process that may be a server on these files, and does not answer. The message is for whoever wants to start one there. */
+export class SilentServerError extends StartError {
+  constructor(
+    dir: string,
+    readonly pid: number,
+    /** In words. */
+    readonly where: string,
+  ) {
+    super(
+      `process ${pid} (${where}) may be a Redis that an earlier run left on ${dir}, and it does not answer; a second one on the same files would lose data: end it (kill ${pid}, or kill -9 ${pid}) and start again`,
+    );
+    this.name = 'SilentServerError';
+  }
+}
+
+/** @throws {SilentServerError} when it cannot be told whether a server runs on these files. */
 export async function findRunning(search: Search): Promise<RunningServer | undefined> {
   const deadlineMs = Date.now() + (search.patienceMs ?? 10_000);
   const startedByMs = Date.now() + STARTED_WITHIN_MS;
@@ -105,9 +120,6 @@ async function recordedPorts(dir: string): Promise<readonly number[]> {
   return candidates.filter((port) => Number.isSafeInteger(port) && port > 0 && port < 65_536);
 }
 
-function unclear(dir: string, { pid, ports }: Finding & { readonly state: 'unclear' }): StartError {
-  const where = ports.length > 0 ? `port ${ports.join(' or ')}` : 'a port that is not known';
-  return new StartError(
-    `process ${pid} (${where}) may be a Redis that an earlier run left on ${dir}, and it does not answer; a second one on the same files would lose data: end it (kill ${pid}, or kill -9 ${pid}) and start again`,
-  );
+function unclear(dir: string, { pid, ports }: Finding & { readonly state: 'unclear' }): SilentServerError {
+  return new SilentServerError(dir, pid, ports.length > 0 ? `port ${ports.join(' or ')}` : 'a port that is not known');
 }

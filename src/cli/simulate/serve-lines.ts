@@ -4,6 +4,8 @@ import type { SimulatorSettings } from './simulator-settings.js';
 /** What a developer must know of a simulator that runs: where it is, what the app needs to know, how to make it act. */
 export function serveLines(simulator: Simulator, settings: SimulatorSettings): readonly string[] {
   const { url, oauthHost, portals } = simulator;
+  // Plain http is a matter of course for loopback alone.
+  const scheme = settings.hostname === undefined ? '' : 'http://';
   return [
     '',
     `  OAuth server  ${url}/oauth/token/`,
@@ -15,8 +17,8 @@ export function serveLines(simulator: Simulator, settings: SimulatorSettings): r
       : [
           '  The app needs, beside B24_CLIENT_ID and B24_CLIENT_SECRET as they are set here:',
           '',
-          `B24_OAUTH_HOSTS=${oauthHost}`,
-          `B24_PORTAL_HOSTS=${portals.map(({ host }) => host).join(',')}`,
+          `B24_OAUTH_HOSTS=${scheme}${oauthHost}`,
+          `B24_PORTAL_HOSTS=${portals.map(({ host }) => scheme + host).join(',')}`,
         ]),
     '',
     `  Installs the app in the first portal, at ${settings.url}; sends an event; tells what came back:`,

@@ -13,6 +13,7 @@ export interface SimulateOptions {
   readonly customers: number;
   readonly portals?: number;
   readonly url?: string;
+  readonly host?: string;
   readonly dataDir?: string;
   readonly seed: number;
   readonly json?: boolean;
@@ -30,7 +31,7 @@ const NUMBER_MAX = 999_999_999;
 const SECONDS_MAX = 86_400;
 
 /** All others say how the tour is to be. */
-const WITHOUT_TOUR: ReadonlySet<string> = new Set(['install', 'portals', 'url', 'dataDir']);
+const WITHOUT_TOUR: ReadonlySet<string> = new Set(['install', 'portals', 'url', 'host', 'dataDir']);
 
 export function addSimulateOptions(command: Command): Command {
   return command
@@ -50,6 +51,11 @@ export function addSimulateOptions(command: Command): Command {
       wholeNumber(1, PORTALS_MAX),
     )
     .option('--url <address>', 'where the app takes events in')
+    .option(
+      '--host <name>',
+      'the name of this machine for an app on another one; it is open to every machine then',
+      hostName,
+    )
     .option('--data-dir <folder>', 'the data folder of npm start; ./data by default')
     .option('--seed <number>', 'the same one makes the same choices', wholeNumber(1, NUMBER_MAX), 1)
     .option('--json', 'the report as JSON')
@@ -75,6 +81,11 @@ function wholeNumber(min: number, max: number): (text: string) => number {
       throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
     return Number(text);
   };
+}
+
+function hostName(text: string): string {
+  if (/^[A-Za-z0-9.-]{1,253}$/.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('Expected the name or the IPv4 address of a machine.');
 }
 
 function positiveNumber(text: string): number {

@@ -1,3 +1,4 @@
+import { urlHost } from '../../shared/url-host.js';
 import type { DemoPortal } from './demo-portal.js';
 
 export interface BannerFacts {
@@ -11,6 +12,8 @@ export interface BannerFacts {
   readonly forward: string;
   /** The user's own code that runs, in words. */
   readonly handlers: string;
+  /** Where each process tells of itself, in words. */
+  readonly health: string;
   readonly demoPortal: DemoPortal | undefined;
   /** Whether the simulator can install an app here. */
   readonly hasDemoApp: boolean;
@@ -27,6 +30,7 @@ export function bannerLines(facts: BannerFacts): readonly string[] {
     `  forward   ${facts.forward}`,
     `  handlers  ${facts.handlers}`,
     `  data      ${facts.dataDir}`,
+    `  health    ${facts.health}  (/readyz, /metrics)`,
     '',
     `  ${introduction(facts.demoPortal)}`,
     '',
@@ -55,11 +59,8 @@ function introduction(demoPortal: DemoPortal | undefined): string {
   return 'An event to try; put one of your portals and its token in the place of <member_id> and <application_token>:';
 }
 
-/** An address that every machine may listen on is no address to send to. */
 function ingressUrl({ apiHost, apiPort, eventsPath }: IngressAddress): string {
-  const loopbacks: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
-  const host = loopbacks[apiHost] ?? (apiHost.includes(':') ? `[${apiHost}]` : apiHost);
-  return `http://${host}:${apiPort}${eventsPath}`;
+  return `http://${urlHost(apiHost)}:${apiPort}${eventsPath}`;
 }
 
 interface IngressAddress {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { ConfigError, loadConfig, type Config } from '../../shared/config.js';
+import { EXIT_CONFIG, ConfigError, loadConfig, type Config } from '../../shared/config.js';
 import { findFreePort } from '../free-port.js';
 import { takeInstanceLock } from '../instance-lock.js';
 import { errorMessage } from '../../shared/caught-error.js';
@@ -10,8 +10,8 @@ import { childEnvironment, createDemoPortal, createForwardSecret } from './demo-
 import { startDemoReceiver } from './demo-receiver.js';
 import { keepRedis, type KeptRedis } from './keep-redis.js';
 import { requireListenable } from './listen-check.js';
-import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
-import { ManagedChild, type ChildProgram } from './managed-child.js';
+import { isRedisGiven, redisAddressOf, redisInWords, redisVariableOf } from '../../shared/redis-address.js';
+import { ManagedChild, type ChildProgram, type ReadyDetails } from './managed-child.js';
 import { createLineFormat } from './readable-log.js';
 import { stopChildren } from './stop-children.js';
 import { whenAborted, type StopSignals } from './stop-signals.js';
@@ -82,9 +82,10 @@ async function run(context: Launch): Promise<number> {
     apiPort: running.apiPort ?? config.apiPort,
     eventsPath: config.eventsPath,
     dataDir: lock.dataDir,
-    redis: redis ? `${redis.url}  (${redis.source})` : `${withoutUser(config.redisUrl)}  (REDIS_URL)`,
+    redis: redis ? `${redis.url}  (${redis.source})` : givenRedisInWords(config),
     forward: forward ? 'a demo receiver in this window, because FORWARD_URL is unset' : 'the address of FORWARD_URL',
     handlers: handlersInWords(env['HANDLERS_DIR'] ?? config.handlersDir, running.handlers),
+    health: running.opsUrls.join(', '),
   };
   const banner = { ...facts, demoPortal, hasDemoApp: demoApp !== undefined, nowMs: Date.now() };
   for (const line of bannerLines(banner)) context.write(line);
@@ -96,7 +97,7 @@ async function startRedis(
   config: Config,
   lock: { readonly dataDir: string },
 ): Promise<KeptRedis | undefined> {
-  if (config.redisUrl !== undefined) return undefined;
+  if (isRedisGiven(config)) return undefined;
   const redis = await keepRedis({ lock, env, isRoot, say, signal: signals.stop });
   undo.push(() => {
     say('stopping Redis');
@@ -124,6 +125,8 @@ interface RunningChildren {
   readonly apiPort: number | undefined;
   /** Their names. */
   readonly handlers: string | undefined;
+  /** Where each of them tells of itself, with its name. */
+  readonly opsUrls: readonly string[];
   /** Given when one of them must not run again, because its configuration is at fault. */
   readonly fatal: AbortSignal;
 }
@@ -144,7 +147,8 @@ async function startChildren(context: Launch, config: Config, env: NodeJS.Proces
   const details = await Promise.race([ready, whenAborted(signals.stop)]);
   signals.stop.throwIfAborted();
   const handlers = details?.find((child) => child.handlers !== undefined)?.handlers;
-  return { apiPort: portOf(details?.[0]?.url), handlers, fatal: fatal.signal };
+  const opsUrls = programs.map(({ name }, i) => `${name} ${opsInWords(details?.[i])}`);
+  return { apiPort: portOf(details?.[0]?.url), handlers, opsUrls, fatal: fatal.signal };
 }
 
 function handlersInWords(dir: string | undefined, names = ''): string {
@@ -152,15 +156,19 @@ function handlersInWords(dir: string | undefined, names = ''): string {
   return names === '' ? resolve(dir) : `${resolve(dir)}  (${names})`;
 }
 
+/** The warning of the process may be long gone from the screen, or below LOG_LEVEL. */
+function opsInWords({ opsUrl = 'nowhere', opsPortTaken }: Pick<ReadyDetails, 'opsUrl' | 'opsPortTaken'> = {}): string {
+  return opsPortTaken === undefined ? opsUrl : `${opsUrl} (another program has port ${opsPortTaken})`;
+}
+
 function portOf(url: string | undefined): number | undefined {
   const port = url === undefined ? '' : new URL(url).port;
   return port === '' ? undefined : Number(port);
 }
 
-/** An address as it may be shown: its user and password are left out. */
-function withoutUser(address = ''): string {
-  const { protocol, host } = new URL(address);
-  return `${protocol}//${host}`;
+function givenRedisInWords(config: Config): string {
+  const address = redisAddressOf(config);
+  return `${redisInWords(address)}  (${redisVariableOf(address)})`;
 }
 
 function report(error: unknown, say: (line: string) => void): number {

@@ -1,8 +1,8 @@
+import { EXIT_CONFIG } from '../../shared/config.js';
 import { fork, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { StartError } from '../../shared/start-error.js';
-import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
 
 /** A program that the launcher starts and keeps running. */
 export interface ChildProgram {
@@ -25,12 +25,14 @@ export interface ManagedChildDeps {
 export type ReadyDetails = z.infer<typeof readySchema>;
 
 /**
- * `url`: where it listens, with the port that it got where the configuration left that open; `handlers`: their names, as a person
- * reads them.
+ * `url`: where it listens, with the port that it got where the configuration left that open; `opsUrl`: where it tells of itself;
+ * `opsPortTaken`: the usual port of that, where another program has it; `handlers`: their names, as a person reads them.
  */
 const readySchema = z.looseObject({
   type: z.literal('ready'),
   url: z.url().optional(),
+  opsUrl: z.url().optional(),
+  opsPortTaken: z.number().optional(),
   handlers: z.string().optional(),
 });
 

@@ -112,10 +112,14 @@ function orderOf(handler: string, { event, eventId, delivery }: EffectRun, porta
 
 /** Its detail may be the words of foreign code. */
 function retold(error: JobError, { eventId, secrets }: EffectRun, logger: Logger): JobError {
-  const { code, detail, retryAfterMs, isSent, cause } = error;
+  const { code, retryAfterMs, isSent, cause } = error;
+  const detail = error.detail === undefined ? undefined : scrub(error.detail, secrets);
   if (code === 'HANDLER_FAILED' && typeof cause === 'string')
-    logger.warn({ event: 'handler.failed', eventId, stack: scrub(cause, secrets) }, 'the handler threw');
-  return detail === undefined ? error : new JobError(code, scrub(detail, secrets), { retryAfterMs, isSent });
+    logger.warn(
+      { event: 'handler.failed', eventId, reason: detail, stack: scrub(cause, secrets) },
+      'the handler threw',
+    );
+  return detail === undefined ? error : new JobError(code, detail, { retryAfterMs, isSent });
 }
 
 /** @throws {JobError} PORTAL_SUSPENDED where a handler would only learn from its calls that they are not possible. */

@@ -1,5 +1,5 @@
+import { EXIT_CONFIG } from '../../shared/config.js';
 import { JobError } from '../../shared/errors.js';
-import { EXIT_CONFIG } from '../../shared/process-lifecycle.js';
 import { StartError } from '../../shared/start-error.js';
 import { createSlots, type Slots } from '../slots.js';
 import { createCrashRecord, type CrashRecord } from './crash-record.js';

@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
+import { listHandlerFiles } from '../../shared/handler-files.js';
 import type { Handler } from './define-handler.js';
 import { EVENTS_WANTED, isEventPattern } from './event-patterns.js';
 import { syntaxPlace } from './syntax-place.js';
@@ -20,8 +20,6 @@ export interface LoadDeps {
 }
 
 const NAME = /^[a-z][a-z0-9-]{0,39}$/;
-const MODULE = /\.m?[jt]s$/;
-const LEFT_OUT = /^[._]|\.d\.m?ts$|\.test\.m?[jt]s$/;
 const TYPESCRIPT = /\.m?ts$/;
 
 export async function loadModules(deps: LoadDeps): Promise<Loaded> {
@@ -49,9 +47,7 @@ export async function loadModules(deps: LoadDeps): Promise<Loaded> {
 /** The names of the files, or what is wrong with the folder. */
 async function listModules(dir: string): Promise<readonly string[] | string> {
   try {
-    const entries = await readdir(dir, { withFileTypes: true });
-    const names = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
-    const files = names.filter((name) => MODULE.test(name) && !LEFT_OUT.test(name)).toSorted();
+    const files = await listHandlerFiles(dir);
     return files.length > 0 ? files : `there is no module in ${dir}`;
   } catch (error) {
     return `${dir} cannot be read: ${errorCode(error) ?? errorMessage(error)}`;

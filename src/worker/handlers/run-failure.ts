@@ -21,7 +21,7 @@ function readFailure(thrown: unknown): RunFailure {
     if (own) return own;
   }
   const name = textIn(thrown, 'name');
-  const reason = `${name === undefined ? '' : `${name}: `}${errorMessage(thrown)}`.slice(0, REASON_LENGTH_MAX);
+  const reason = `${name === undefined ? '' : `${name}: `}${messages(thrown)}`.slice(0, REASON_LENGTH_MAX);
   const stack = textIn(thrown, 'stack')?.slice(0, STACK_LENGTH_MAX);
   return { kind: 'error', reason, ...(stack === undefined ? {} : { stack }) };
 }
@@ -73,11 +73,24 @@ const AFTER_MS_MAX = 86_400_000;
 
 function withCauses(thrown: unknown): readonly unknown[] {
   const errors = [thrown];
-  for (let cause = fieldOf(thrown, 'cause'); cause !== undefined && errors.length <= CAUSES_MAX;) {
+  for (let cause = fieldOf(thrown, 'cause'); cause !== undefined && cause !== null && errors.length <= CAUSES_MAX;) {
     errors.push(cause);
     cause = fieldOf(cause, 'cause');
   }
   return errors;
+}
+
+/** Its own and those of its causes: `fetch failed` alone does not say what was not reached. */
+function messages(thrown: unknown): string {
+  const [own, ...causes] = withCauses(thrown);
+  return causes.map(messageOf).reduce((all, text) => (all.includes(text) ? all : `${all}: ${text}`), messageOf(own));
+}
+
+/** Where each address of a name was tried, the error has no message, and one below it for each. */
+function messageOf(error: unknown): string {
+  const message = errorMessage(error);
+  const parts = message === '' ? fieldOf(error, 'errors') : undefined;
+  return Array.isArray(parts) ? parts.slice(0, CAUSES_MAX).map(errorMessage).join(', ') : message;
 }
 
 function fieldOf(value: unknown, name: string): unknown {

@@ -10,7 +10,6 @@ import type { Redis } from '../../redis.js';
 export interface RenewalLocks {
   acquire(memberId: string): Promise<RenewalLock | undefined>;
   state(memberId: string): Promise<LockState>;
-  forget(memberId: string): Promise<void>;
 }
 
 export interface RenewalLock {
@@ -59,9 +58,6 @@ export function createRenewalLocks({ redis, keys, ttlMs }: RenewalLocksDeps): Re
       if (value === null) return { kind: 'free' };
       if (value !== RESTING) return { kind: 'held' };
       return { kind: 'resting', leftMs: Math.max(1, await redis.pttl(key)) };
-    },
-    async forget(memberId) {
-      await redis.unlink(keys.renewalLock(memberId));
     },
   };
 }

@@ -3,6 +3,7 @@ import { JobError } from '../../errors.js';
 import type { Portal } from '../../portals.js';
 import { untilAborted } from '../../until-aborted.js';
 import { installed, type InstalledPortal } from './installed-portal.js';
+import { createForgetRenewals } from './forget-renewals.js';
 import { createRenewalFiles, type RenewalFiles } from './renewal-files.js';
 import { createRenewalLocks, type LockState, type RenewalLock, type RenewalLocks } from './renewal-locks.js';
 import { RenewalRecords } from './renewal-records.js';
@@ -96,9 +97,8 @@ class SharedRenewals implements Renewals {
     while (this.#running.size > 0) await Promise.allSettled(this.#running.values());
   }
 
-  async forget(memberId: string): Promise<void> {
-    await this.#files.remove(memberId);
-    await this.#locks.forget(memberId);
+  forget(memberId: string): Promise<void> {
+    return createForgetRenewals(this.#deps)(memberId);
   }
 
   #start(name: string, memberId: string, usedGeneration: number): Promise<Portal> {
