@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { withRedisAt } from '../support/redis-server.js';
-import { Load, System, type Posted } from '../support/system.js';
+import { Load, System, messageBody, type Posted } from '../support/system.js';
 import { waitUntil } from '../support/wait-until.js';
 
 let system: System;
@@ -75,3 +75,19 @@ describe('under load', () => {
 function waitingInRedis(): Promise<number> {
   return withRedisAt(system.redis.url, (redis) => redis.llen('{b24}:deliveries:wait'));
 }
+
+it('a worker that starts while Redis refuses it waits, and begins when it is let in', async () => {
+  const { worker, redis } = system;
+  worker?.signal('SIGTERM');
+  await worker?.ended();
+  await system.post(messageBody(1));
+  await withRedisAt(redis.url, (connection) => connection.config('SET', 'requirepass', 'another password'));
+  const starting = system.startWorker();
+  await waitUntil('it says so', () => system.lastStarted?.logged('redis.refuses').length === 1);
+
+  const withPassword = redis.url.replace('redis://', 'redis://:another%20password@');
+  await withRedisAt(withPassword, (connection) => connection.config('SET', 'requirepass', ''));
+
+  await starting;
+  await system.allForwarded([1]);
+});

@@ -88,6 +88,11 @@ export class System {
     return `http://127.0.0.1:${this.env.API_PORT}/events`;
   }
 
+  /** Ready or not. */
+  get lastStarted(): SystemProcess | undefined {
+    return [...this.processes].at(-1);
+  }
+
   async startApi(env: Readonly<Record<string, string>> = {}): Promise<void> {
     this.api = await this.startProcess('dist/api/main.js', env);
   }
