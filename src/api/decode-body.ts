@@ -1,3 +1,4 @@
+import { isMap } from '../shared/is-map.js';
 import { isUtf8 } from 'node:buffer';
 import qs from 'qs';
 import type { Issue } from '../shared/bitrix24/event.js';
@@ -127,7 +128,7 @@ function insert(tree: Tree, path: readonly string[], value: unknown): void {
 /** The map that a further step leads into; the newest one where several things stand at a key. */
 function mapIn(existing: unknown): Tree | undefined {
   const newest: unknown = Array.isArray(existing) ? existing.at(-1) : existing;
-  return isTree(newest) ? newest : undefined;
+  return isMap(newest) ? newest : undefined;
 }
 
 function wrap(value: unknown, path: readonly string[]): unknown {
@@ -159,10 +160,6 @@ function ownValue(map: Tree, key: string): unknown {
   const value = map[key];
   // What an object inherits, `constructor`, is not among the fields.
   return value === undefined || Object.hasOwn(map, key) ? value : undefined;
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Maps that are lists become arrays; all else stays where it is. */

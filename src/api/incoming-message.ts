@@ -1,10 +1,10 @@
+import { isMap } from '../shared/is-map.js';
 import { hash, randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { Webhook } from 'standardwebhooks';
 import type { Issue, JsonValue } from '../shared/bitrix24/event.js';
 import { bareAuth } from '../shared/bitrix24/open-auth.js';
 import { redactData } from '../shared/bitrix24/redact-secrets.js';
-import { isMap } from '../shared/bitrix24/schema-parts.js';
 import { secretValuesOf, withSecretsOfData } from '../shared/bitrix24/secret-values.js';
 import type { Config } from '../shared/config.js';
 import { DELIVERY_VERSION, INCOMING_PREFIX } from '../shared/delivery.js';

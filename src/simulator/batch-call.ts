@@ -1,5 +1,6 @@
+import { isMap } from '../shared/is-map.js';
 import { parse } from 'qs';
-import { isMap, upperCaseKeys, type Params } from './method-params.js';
+import { upperCaseKeys, type Params } from './method-params.js';
 import { noteCall, type PortalState, type RestCall } from './portal-state.js';
 import { isRestFault, RestFault } from './rest-fault.js';
 

@@ -1,6 +1,7 @@
+import { isMap } from '../shared/is-map.js';
 import { ActingTokens, eventAuth, eventBody } from './event-body.js';
 import { wasAccepted, type Posted } from './event-poster.js';
-import { isMap, mapIn } from './method-params.js';
+import { mapIn } from './method-params.js';
 import { channelOf, type Cloud, type PortalState } from './portal-state.js';
 import { sampleData } from './sample-events.js';
 import type { TokenPair } from './token-book.js';

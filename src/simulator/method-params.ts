@@ -1,3 +1,4 @@
+import { isMap } from '../shared/is-map.js';
 import { RestFault } from './rest-fault.js';
 
 export type Params = Readonly<Record<string, unknown>>;
@@ -32,10 +33,6 @@ export function listParam(params: Params, name: string): readonly Params[] {
   if (items.length === 0) throw missing(name);
   if (!items.every(isMap)) throw argumentFault(`Argument '${name}' is no list of maps`);
   return items;
-}
-
-export function isMap(value: unknown): value is Params {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The map under a name, or an empty one. */

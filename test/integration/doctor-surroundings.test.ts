@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { findFreePort } from '../../src/cli/free-port.js';
-import { runDoctor } from '../support/doctor-run.js';
+import { doctorEnvironment, runDoctor } from '../support/doctor-run.js';
 import { RECEIVER_SECRET } from '../support/receiver.js';
 import { describeWithRedisBinary, startRedisServer, type TestRedis } from '../support/redis-server.js';
 
@@ -16,18 +16,8 @@ let mend: (() => Promise<unknown>)[];
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'b24-doctor-'));
-  await writeFile(join(dataDir, 'secret.key'), `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
   mend = [];
-  env = {
-    REDIS_URL: server?.url,
-    DATA_DIR: dataDir,
-    DISK_FREE_BYTES_MIN: '0',
-    JOURNAL_BYTES_MAX: '1048576',
-    API_PORT: String(await findFreePort()),
-    API_OPS_PORT: String(await findFreePort()),
-    WORKER_OPS_PORT: String(await findFreePort()),
-    APPLICATION_TOKENS: 'portal-a=token-a',
-  };
+  env = await doctorEnvironment(server?.url, dataDir);
 });
 
 afterEach(async () => {

@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Redis } from 'ioredis';
 import { findFreePort } from '../../src/cli/free-port.js';
 import { createKeys } from '../../src/shared/keys.js';
-import { runDoctor, writeDoctor } from '../support/doctor-run.js';
+import { doctorEnvironment, runDoctor, writeDoctor } from '../support/doctor-run.js';
 import { RECEIVER_SECRET } from '../support/receiver.js';
 import { describeWithRedisBinary, startRedisServer, withRedisAt, type TestRedis } from '../support/redis-server.js';
 
@@ -32,18 +32,10 @@ beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'b24-doctor-'));
   await mkdir(join(dataDir, 'handlers'));
   await writeFile(join(dataDir, 'handlers', 'one.js'), '');
-  await writeFile(join(dataDir, 'secret.key'), `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
   mend = [];
   env = {
-    REDIS_URL: server?.url,
+    ...(await doctorEnvironment(server?.url, dataDir)),
     QUEUE_PREFIX: PREFIX,
-    DATA_DIR: dataDir,
-    DISK_FREE_BYTES_MIN: '0',
-    JOURNAL_BYTES_MAX: '1048576',
-    API_PORT: String(await findFreePort()),
-    API_OPS_PORT: String(await findFreePort()),
-    WORKER_OPS_PORT: String(await findFreePort()),
-    APPLICATION_TOKENS: 'portal-a=token-a',
     HANDLERS_DIR: join(dataDir, 'handlers'),
   };
 });

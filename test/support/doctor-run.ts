@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { doctor, type DoctorKnobs, type DoctorOptions } from '../../src/cli/doctor.js';
+import { findFreePort } from '../../src/cli/free-port.js';
 import type { Check } from '../../src/cli/doctor/report.js';
 
 export interface DoctorRun {
@@ -47,4 +50,19 @@ export async function writeDoctor(
   // Whether the tests run in a container must not matter to them.
   const exitCode = await doctor(options, { env, signal, write, say: write }, { isInContainer: false, ...knobs });
   return { exitCode, text: lines.join('\n') };
+}
+
+/** What a doctor needs to find nothing wrong with a Redis and a machine on which nothing runs yet; with a key in the folder. */
+export async function doctorEnvironment(redisUrl: string | undefined, dataDir: string): Promise<NodeJS.ProcessEnv> {
+  await writeFile(join(dataDir, 'secret.key'), `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
+  return {
+    REDIS_URL: redisUrl,
+    DATA_DIR: dataDir,
+    DISK_FREE_BYTES_MIN: '0',
+    JOURNAL_BYTES_MAX: '1048576',
+    API_PORT: String(await findFreePort()),
+    API_OPS_PORT: String(await findFreePort()),
+    WORKER_OPS_PORT: String(await findFreePort()),
+    APPLICATION_TOKENS: 'portal-a=token-a',
+  };
 }

@@ -1,8 +1,8 @@
+import { isMap } from '../../shared/is-map.js';
 import type { JsonValue } from '../../shared/bitrix24/event.js';
 import { isYes, jsonField } from '../../shared/bitrix24/json-field.js';
 import type { CallAs } from '../../shared/bitrix24/rest/call-as.js';
 import type { RestParams } from '../../shared/bitrix24/rest/portal-calls.js';
-import { isMap } from '../../shared/bitrix24/schema-parts.js';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
 import { ConnectorRefusal, type ConnectorRefusalCode } from './connector-refusal.js';
 

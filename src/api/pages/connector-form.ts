@@ -1,5 +1,6 @@
+import { isMap } from '../../shared/is-map.js';
 import type { Issue } from '../../shared/bitrix24/event.js';
-import { isMap, wholeNumberOf } from '../../shared/bitrix24/schema-parts.js';
+import { wholeNumberOf } from '../../shared/bitrix24/schema-parts.js';
 
 /** Who opened the page, and for what. */
 export interface ConnectorForm {

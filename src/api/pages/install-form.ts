@@ -1,6 +1,6 @@
+import { isMap } from '../../shared/is-map.js';
 import type { Issue } from '../../shared/bitrix24/event.js';
 import { parseEnvelope, type EnvelopeResult } from '../../shared/bitrix24/parse-event.js';
-import { isMap } from '../../shared/bitrix24/schema-parts.js';
 import { portalOriginOf } from './portal-origin.js';
 
 /**

@@ -1,6 +1,6 @@
+import { isMap } from '../is-map.js';
 import { hash } from 'node:crypto';
 import type { BitrixEvent, JsonValue } from './event.js';
-import { isMap } from './schema-parts.js';
 
 /** What makes two deliveries the same event. */
 export interface EventIdentity {

@@ -1,9 +1,9 @@
+import { isMap } from '../is-map.js';
 import { z } from 'zod';
 import {
   connectorId,
   filledText,
   flag,
-  isMap,
   lineNumber,
   listOf,
   record,

@@ -1,8 +1,9 @@
+import { isMap } from '../is-map.js';
 import type { Secrets } from '../delivery.js';
 import { isKnownEventName, type Issue, type JsonValue, type OpenAuth, type ParsedBody } from './event.js';
 import { namedSecretsOf, splitAuth } from './open-auth.js';
 import { parsePayload } from './payload-schemas.js';
-import { isMap, wholeNumberOf } from './schema-parts.js';
+import { wholeNumberOf } from './schema-parts.js';
 import { redactData } from './redact-secrets.js';
 import { holdsSecret, withSecretsOfData } from './secret-values.js';
 import { fingerprintOf, wireFormOf } from './wire-form.js';

@@ -1,3 +1,4 @@
+import { isMap } from '../is-map.js';
 import { z } from 'zod';
 
 /** The whole number that a scalar spells as PHP would: "107", -1; not "1e3", " 7", "0x10" nor "007". */
@@ -123,8 +124,4 @@ function isAllCapitals(key: string): boolean {
 
 function isNothing(value: unknown): boolean {
   return value === undefined || value === null || (Array.isArray(value) && value.length === 0);
-}
-
-export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,4 @@
+import { isMap } from '../../shared/is-map.js';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorCode, errorMessage } from '../../shared/caught-error.js';
@@ -101,16 +102,16 @@ function handlersIn(exported: Readonly<Record<string, unknown>>): Found {
 /** CommonJS as compilers write it has its exports below `default`. */
 function unwrapped(exported: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const { default: main } = exported;
-  const isCompiled = isRecord(main) && main['__esModule'] === true;
+  const isCompiled = isMap(main) && main['__esModule'] === true;
   return isCompiled ? main : exported;
 }
 
 function looksLikeHandler(value: unknown): boolean {
-  return isRecord(value) && 'events' in value && ('run' in value || 'name' in value);
+  return isMap(value) && 'events' in value && ('run' in value || 'name' in value);
 }
 
 function faultsOf(value: unknown): readonly string[] {
-  if (!isRecord(value)) return [`expected a handler { name, events, run }, got ${shown(value)}`];
+  if (!isMap(value)) return [`expected a handler { name, events, run }, got ${shown(value)}`];
   const { name, events, run } = value;
   const about = typeof name === 'string' && NAME.test(name) ? `the ${name} handler: ` : '';
   return [
@@ -124,10 +125,6 @@ const NAME_WANTED = '1 to 40 lower case letters, digits and dashes, a letter fir
 
 function areEvents(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every(isEventPattern);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function shown(value: unknown): string {

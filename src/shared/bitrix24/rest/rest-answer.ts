@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Suspension } from '../../portals.js';
 import type { JsonValue } from '../event.js';
+import { jsonField } from '../json-field.js';
 
 /** What a portal answered, or why it did not. */
 export type RestReply =
@@ -81,8 +82,9 @@ export function readRestAnswer(status: number, text: string): RestReply {
   const body = parseJson(text);
   const failure = FAILURE.safeParse(body).data;
   if (failure && failure.error !== '') return ofFailure(status, failure, operatingOf(body));
-  if (status >= 200 && status < 300 && isObject(body) && body['result'] !== undefined)
-    return { kind: 'result', result: body['result'], operating: operatingOf(body) };
+  const result = jsonField(body, 'result');
+  if (status >= 200 && status < 300 && result !== undefined)
+    return { kind: 'result', result, operating: operatingOf(body) };
   return { kind: isPassingStatus(status) ? 'later' : 'unexpected', code: `HTTP ${status}` };
 }
 
@@ -112,9 +114,9 @@ export function errorOf(body: unknown): string | undefined {
   return FAILURE.safeParse(body).data?.error || undefined;
 }
 
-export function parseJson(text: string): unknown {
+export function parseJson(text: string): JsonValue | undefined {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text) as JsonValue;
   } catch {
     return undefined;
   }
@@ -147,8 +149,4 @@ function operatingOf(body: unknown): Operating | undefined {
   if (!time) return undefined;
   const resetInMs = (time.operating_reset_at - time.finish) * 1000;
   return { seconds: time.operating, resetInMs: Math.min(Math.max(0, resetInMs), OPERATING_WINDOW_MS) };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, JsonValue>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
